@@ -1,0 +1,66 @@
+# What every room of the tree is built with, and the functions that make one.
+
+set(CMAKE_CXX_STANDARD 20)
+set(CMAKE_CXX_STANDARD_REQUIRED ON)
+set(CMAKE_CXX_EXTENSIONS OFF)
+set(CMAKE_POSITION_INDEPENDENT_CODE ON)
+if(NOT CMAKE_BUILD_TYPE)
+  set(CMAKE_BUILD_TYPE Release CACHE STRING "" FORCE)
+endif()
+
+find_program(SGW_CCACHE ccache)
+if(SGW_CCACHE AND NOT CMAKE_CXX_COMPILER_LAUNCHER)
+  set(CMAKE_CXX_COMPILER_LAUNCHER ${SGW_CCACHE})
+endif()
+
+add_compile_options(-Wall -Wextra -Wshadow -Wnon-virtual-dtor -Woverloaded-virtual -Werror)
+if(SGW_SANITIZE)
+  add_compile_options(-fsanitize=${SGW_SANITIZE} -fno-omit-frame-pointer)
+  add_link_options(-fsanitize=${SGW_SANITIZE})
+endif()
+
+set(Boost_USE_STATIC_LIBS OFF)
+find_package(Threads REQUIRED)
+find_package(Boost 1.81 REQUIRED COMPONENTS program_options filesystem json)
+find_package(OpenSSL REQUIRED)
+find_package(yaml-cpp REQUIRED)
+find_package(spdlog REQUIRED)
+find_package(doctest REQUIRED)
+find_package(PkgConfig REQUIRED)
+pkg_check_modules(nghttp2 REQUIRED IMPORTED_TARGET libnghttp2)
+pkg_check_modules(grpcpp REQUIRED IMPORTED_TARGET grpc++)
+find_package(Protobuf REQUIRED)
+find_program(SGW_GRPC_CPP_PLUGIN grpc_cpp_plugin REQUIRED)
+
+# sgw_room(<name> SOURCES <files> [ROOMS <rooms it may include>] [LIBRARIES <libraries it may name>])
+#
+# One static library `core_<name>` from core/<name>. ROOMS become public links, so they are the arrows of the design;
+# LIBRARIES stay private, so no header of the room may include them.
+function(sgw_room name)
+  cmake_parse_arguments(ROOM "" "" "SOURCES;ROOMS;LIBRARIES" ${ARGN})
+  add_library(core_${name} STATIC ${ROOM_SOURCES})
+  target_include_directories(core_${name} PUBLIC ${PROJECT_SOURCE_DIR})
+  target_link_libraries(core_${name} PUBLIC SparkGatewaySdk::sdk Threads::Threads)
+  foreach(room ${ROOM_ROOMS})
+    target_link_libraries(core_${name} PUBLIC core_${room})
+  endforeach()
+  target_link_libraries(core_${name} PRIVATE spdlog::spdlog ${ROOM_LIBRARIES})
+endfunction()
+
+# sgw_test(<name> SOURCES <files> [LINK <targets>] [LABELS <labels>] [TIMEOUT <seconds>])
+#
+# One doctest program and one ctest of that name. Labels: `unit` (default), `scripted`, `spark`.
+function(sgw_test name)
+  cmake_parse_arguments(TEST "" "TIMEOUT" "SOURCES;LINK;LABELS" ${ARGN})
+  if(NOT TEST_LABELS)
+    set(TEST_LABELS unit)
+  endif()
+  if(NOT TEST_TIMEOUT)
+    set(TEST_TIMEOUT 300)
+  endif()
+  add_executable(${name} ${TEST_SOURCES})
+  target_include_directories(${name} PRIVATE ${PROJECT_SOURCE_DIR})
+  target_link_libraries(${name} PRIVATE tests_support ${TEST_LINK})
+  add_test(NAME ${name} COMMAND ${name})
+  set_tests_properties(${name} PROPERTIES LABELS "${TEST_LABELS}" TIMEOUT ${TEST_TIMEOUT})
+endfunction()
