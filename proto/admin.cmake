@@ -1,0 +1,1 @@
+sgw_proto(admin FILES spark_gateway/admin.proto)
