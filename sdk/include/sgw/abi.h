@@ -538,6 +538,9 @@ typedef struct sgw_host_table {
   void (*http_cancel)(sgw_host*, sgw_id);
   void (*secret_read)(sgw_host*, sgw_view reference, sgw_callback);
   void (*secret_watch)(sgw_host*, sgw_view reference, sgw_callback);
+
+  /* The child's process id, for operators; 0 while it is not known and after it has ended. May be null. */
+  int64_t (*child_pid)(sgw_host*, sgw_id);
 } sgw_host_table;
 
 /* The one exported symbol. Returns the plugin's table, which lives as long as the process, or null after it said why.
