@@ -1,0 +1,21 @@
+# Fails unless FILE is a plugin as its sgw_add_plugin() says: one exported symbol, and a tag with this NAME and KIND.
+execute_process(COMMAND ${NM} -D --defined-only ${FILE} OUTPUT_VARIABLE symbols COMMAND_ERROR_IS_FATAL ANY)
+string(REGEX REPLACE "(^|\n)[0-9a-fA-F]* +[A-Za-z] +" "\\1" symbols "${symbols}")
+string(STRIP "${symbols}" symbols)
+if(NOT symbols STREQUAL "sgw_plugin_entry")
+  message(FATAL_ERROR "${FILE} must export sgw_plugin_entry alone. Is there one SGW_ line? It exports:\n${symbols}")
+endif()
+
+execute_process(COMMAND ${OBJCOPY} -O binary --only-section=.sgw.tag ${FILE} ${FILE}.tag COMMAND_ERROR_IS_FATAL ANY)
+file(READ ${FILE}.tag tag)
+file(REMOVE ${FILE}.tag)
+if(NOT tag MATCHES "^sgw-tag-1\n(.*)$")
+  message(FATAL_ERROR "${FILE} has no tag. Is there an SGW_ line?")
+endif()
+string(JSON name GET "${CMAKE_MATCH_1}" name)
+string(JSON kind GET "${CMAKE_MATCH_1}" kind)
+string(REPLACE "_" "-" KIND "${KIND}")
+if(NOT name STREQUAL NAME OR NOT kind STREQUAL KIND)
+  message(FATAL_ERROR
+    "sgw_add_plugin(${NAME} KIND ${KIND}) disagrees with the SGW_ line in its sources, which says ${name}, ${kind}.")
+endif()

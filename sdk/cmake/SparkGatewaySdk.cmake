@@ -1,0 +1,61 @@
+# sgw_add_plugin(<name> KIND <kind> SOURCES <files>
+#                [LINK <libraries>] [TESTS <files>] [TEST_LINK <libraries>] [CONFORMANCE_SETTINGS <json>])
+#
+# Builds the plugin <name>.so in ${CMAKE_BINARY_DIR}/plugins and installs it where the gateway looks. The library exports
+# sgw_plugin_entry and nothing else, has no undefined symbols, and links what LINK says and the standard library. The
+# build fails when the tag that the SGW_ line wrote has another name or kind: auth, router, hot-pool, discovery, audit,
+# metrics or session-store.
+#
+# With SGW_BUILD_TESTS on (the default) it also builds <name>_test and registers it with ctest, label `unit`: the
+# doctest files of TESTS, and the conformance suite of the kind, which loads the built library, makes an instance with
+# CONFORMANCE_SETTINGS (the settings as JSON as the host gives them, durations in milliseconds; default {}) and plays with
+# it. Relative paths in these settings start at the plugin's source directory. TESTS see the plugin's headers and classes,
+# and SGW_PLUGIN_FILE, the path of the library.
+
+set(_sgw_cmake_dir "${CMAKE_CURRENT_LIST_DIR}")
+
+function(sgw_add_plugin name)
+  cmake_parse_arguments(PLUGIN "" "KIND;CONFORMANCE_SETTINGS" "SOURCES;LINK;TESTS;TEST_LINK" ${ARGN})
+  if(NOT PLUGIN_KIND OR NOT PLUGIN_SOURCES OR PLUGIN_UNPARSED_ARGUMENTS)
+    message(FATAL_ERROR "sgw_add_plugin(${name}): needs KIND and SOURCES, and does not know '${PLUGIN_UNPARSED_ARGUMENTS}'")
+  endif()
+  set(here "${CMAKE_CURRENT_FUNCTION_LIST_DIR}")
+
+  add_library(${name}_objects OBJECT ${PLUGIN_SOURCES})
+  target_link_libraries(${name}_objects PUBLIC SparkGatewaySdk::sdk ${PLUGIN_LINK})
+  target_include_directories(${name}_objects PUBLIC ${CMAKE_CURRENT_SOURCE_DIR})
+  target_compile_options(${name}_objects PRIVATE $<$<CXX_COMPILER_ID:GNU>:-fno-gnu-unique>)
+  set_target_properties(${name}_objects PROPERTIES
+    POSITION_INDEPENDENT_CODE ON CXX_VISIBILITY_PRESET hidden VISIBILITY_INLINES_HIDDEN ON)
+
+  add_library(${name} MODULE)
+  target_link_libraries(${name} PRIVATE ${name}_objects)
+  # Clang leaves the sanitizers' own symbols undefined in libraries; GCC does not.
+  target_link_options(${name} PRIVATE
+    -Wl,--version-script=${here}/plugin.map -Wl,--exclude-libs,ALL
+    $<$<NOT:$<AND:$<CXX_COMPILER_ID:Clang>,$<BOOL:${SGW_SANITIZE}>>>:-Wl,-z,defs>)
+  set_target_properties(${name} PROPERTIES
+    PREFIX "" LIBRARY_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/plugins LINKER_LANGUAGE CXX
+    LINK_DEPENDS ${here}/plugin.map)
+  add_custom_command(TARGET ${name} POST_BUILD VERBATIM
+    COMMAND ${CMAKE_COMMAND} -DFILE=$<TARGET_FILE:${name}> -DNAME=${name} -DKIND=${PLUGIN_KIND} -DNM=${CMAKE_NM}
+            -DOBJCOPY=${CMAKE_OBJCOPY} -P ${here}/CheckPlugin.cmake)
+  include(GNUInstallDirs)
+  install(TARGETS ${name} LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR}/spark-gateway/plugins COMPONENT plugins)
+
+  if(DEFINED SGW_BUILD_TESTS AND NOT SGW_BUILD_TESTS)
+    return()
+  endif()
+  find_package(doctest REQUIRED)
+  if(NOT PLUGIN_CONFORMANCE_SETTINGS)
+    set(PLUGIN_CONFORMANCE_SETTINGS "{}")
+  endif()
+  set(SGW_CONFORMANCE_DIRECTORY "${CMAKE_CURRENT_SOURCE_DIR}")
+  configure_file(${here}/plugin_test_main.cpp.in ${CMAKE_CURRENT_BINARY_DIR}/${name}_test_main.cpp @ONLY)
+  add_executable(${name}_test ${CMAKE_CURRENT_BINARY_DIR}/${name}_test_main.cpp ${PLUGIN_TESTS})
+  target_link_libraries(${name}_test PRIVATE ${name}_objects doctest::doctest ${PLUGIN_TEST_LINK} ${CMAKE_DL_LIBS})
+  target_compile_definitions(${name}_test PRIVATE SGW_PLUGIN_FILE="$<TARGET_FILE:${name}>")
+  add_dependencies(${name}_test ${name})
+  add_test(NAME ${name}_test COMMAND ${name}_test WORKING_DIRECTORY ${CMAKE_CURRENT_SOURCE_DIR})
+  set_tests_properties(${name}_test PROPERTIES LABELS unit TIMEOUT 120)
+endfunction()

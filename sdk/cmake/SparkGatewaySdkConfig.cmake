@@ -1,0 +1,2 @@
+include("${CMAKE_CURRENT_LIST_DIR}/SparkGatewaySdkTargets.cmake")
+include("${CMAKE_CURRENT_LIST_DIR}/SparkGatewaySdk.cmake")
