@@ -1,0 +1,201 @@
+#include <algorithm>
+#include <cstring>
+
+#include "core/http2/connection.h"
+#include "core/http2/frames.h"
+
+namespace sgw::core {
+
+// What nghttp2 tells us, in the order in which things happen to a stream.
+struct Callbacks {
+  static Connection& Of(void* user) { return *static_cast<Connection*>(user); }
+
+  static std::shared_ptr<Stream> Find(Connection& connection, std::int32_t id) {
+    const auto at = connection.streams_.find(id);
+    return at == connection.streams_.end() ? nullptr : at->second;
+  }
+
+  static int OnBeginHeaders(nghttp2_session*, const nghttp2_frame* frame, void* user) {
+    Connection& connection = Of(user);
+    if (frame->headers.cat == NGHTTP2_HCAT_REQUEST) {
+      connection.MakeStream(frame->hd.stream_id, Stream::kDefaultWindow);
+    } else if (const auto stream = Find(connection, frame->hd.stream_id)) {
+      stream->incoming_ = {};
+    }
+    return 0;
+  }
+
+  static int OnHeader(nghttp2_session*, const nghttp2_frame* frame, const uint8_t* name, size_t name_size,
+                      const uint8_t* value, size_t value_size, uint8_t, void* user) {
+    Connection& connection = Of(user);
+    const auto stream = Find(connection, frame->hd.stream_id);
+    if (!stream) return 0;
+    HeaderBlock& block = stream->incoming_;
+    if (block.size() >= connection.options_.max_header_fields) {
+      connection.Incident("header_count");
+      return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
+    }
+    if (block.bytes() + name_size + value_size + 32 * (block.size() + 1) > connection.options_.max_header_bytes) {
+      connection.Incident("header_bytes");
+      return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
+    }
+    block.Add({reinterpret_cast<const char*>(name), name_size}, {reinterpret_cast<const char*>(value), value_size});
+    return 0;
+  }
+
+  static int OnInvalidHeader(nghttp2_session*, const nghttp2_frame*, const uint8_t*, size_t, const uint8_t*, size_t,
+                             uint8_t, void* user) {
+    Of(user).Incident("invalid_header");
+    return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
+  }
+
+  static int OnFrame(nghttp2_session*, const nghttp2_frame* frame, void* user) {
+    Connection& connection = Of(user);
+    switch (frame->hd.type) {
+      case NGHTTP2_HEADERS:
+        if (const auto stream = Find(connection, frame->hd.stream_id)) {
+          connection.FinishHeaders(*stream, (frame->hd.flags & NGHTTP2_FLAG_END_STREAM) != 0);
+        }
+        return 0;
+      case NGHTTP2_DATA:
+        if ((frame->hd.flags & NGHTTP2_FLAG_END_STREAM) == 0) return 0;
+        if (const auto stream = Find(connection, frame->hd.stream_id)) {
+          stream->has_peer_ended_ = true;
+          if (stream->handler_ && !stream->is_reset_) stream->handler_->OnEnd({});
+        }
+        return 0;
+      case NGHTTP2_GOAWAY:
+        connection.OnGoaway(frame->goaway.last_stream_id);
+        return 0;
+      case NGHTTP2_SETTINGS:
+        if ((frame->hd.flags & NGHTTP2_FLAG_ACK) == 0) connection.OnPeerSettings();
+        return 0;
+      case NGHTTP2_PING:
+        if ((frame->hd.flags & NGHTTP2_FLAG_ACK) != 0) connection.OnPingAck();
+        return 0;
+      default:
+        return 0;
+    }
+  }
+
+  static int OnData(nghttp2_session* session, uint8_t, std::int32_t id, const uint8_t* bytes, size_t size, void* user) {
+    Connection& connection = Of(user);
+    // The connection's credit is returned on receipt: one unread stream must not silence its neighbours.
+    nghttp2_session_consume_connection(session, size);
+    const auto stream = Find(connection, id);
+    if (!stream || !stream->handler_ || stream->is_reset_ || stream->is_over_budget_) {
+      nghttp2_session_consume_stream(session, id, size);
+      return 0;
+    }
+    connection.Held(*stream, size);
+    if (stream->is_over_budget_ || !stream->handler_) return 0;
+    const char* data = reinterpret_cast<const char*>(bytes);
+    stream->handler_->OnData(size < SlabPool::kCopyBelow
+                                 ? Piece::Copy({data, size})
+                                 : Piece(connection.receiving_, data, static_cast<std::uint32_t>(size)));
+    return 0;
+  }
+
+  static int OnStreamClose(nghttp2_session*, std::int32_t id, uint32_t code, void* user) {
+    Of(user).CloseStream(id, static_cast<ErrorCode>(code));
+    return 0;
+  }
+
+  static int BeforeFrameSend(nghttp2_session*, const nghttp2_frame* frame, void* user) {
+    if (frame->hd.type != NGHTTP2_HEADERS) return 0;
+    Connection& connection = Of(user);
+    const auto stream = Find(connection, frame->hd.stream_id);
+    if (stream && stream->first_byte_at_ < 0) stream->first_byte_at_ = connection.enqueued_;
+    return 0;
+  }
+
+  static int OnFrameNotSend(nghttp2_session*, const nghttp2_frame* frame, int error, void* user) {
+    // Not sent because the stream has just closed is no fault.
+    if (error == NGHTTP2_ERR_STREAM_CLOSED || error == NGHTTP2_ERR_STREAM_CLOSING) return 0;
+    Connection& connection = Of(user);
+    const auto stream = Find(connection, frame->hd.stream_id);
+    if (!stream || frame->hd.type == NGHTTP2_RST_STREAM) return 0;
+    connection.Incident("frame_not_sent");
+    stream->reset_reason_ =
+        error == NGHTTP2_ERR_START_STREAM_NOT_ALLOWED ? CloseReason::kNotProcessed : CloseReason::kNotSent;
+    stream->Reset(ErrorCode::kInternalError);
+    return 0;
+  }
+
+  static ssize_t ReadBody(nghttp2_session* session, std::int32_t id, uint8_t*, size_t length, uint32_t* flags,
+                          nghttp2_data_source* source, void*) {
+    Stream& stream = *static_cast<Stream*>(source->ptr);
+    const size_t size = std::min(length, stream.queued_bytes_);
+    if (size == 0 && !stream.is_end_queued_) {
+      stream.is_body_deferred_ = true;
+      return NGHTTP2_ERR_DEFERRED;
+    }
+    if (size > 0) *flags |= NGHTTP2_DATA_FLAG_NO_COPY;
+    if (size == stream.queued_bytes_ && stream.is_end_queued_) {
+      *flags |= NGHTTP2_DATA_FLAG_EOF;
+      if (!stream.trailers_.empty()) {
+        const NameValues fields(stream.trailers_);
+        if (nghttp2_submit_trailer(session, id, fields.data(), fields.size()) == 0) {
+          *flags |= NGHTTP2_DATA_FLAG_NO_END_STREAM;
+        }
+      }
+    }
+    return static_cast<ssize_t>(size);
+  }
+
+  static int SendData(nghttp2_session*, nghttp2_frame*, const uint8_t* head, size_t size, nghttp2_data_source* source,
+                      void* user) {
+    Connection& connection = Of(user);
+    Stream& stream = *static_cast<Stream*>(source->ptr);
+    connection.AppendControl(reinterpret_cast<const char*>(head), 9);
+    stream.queued_bytes_ -= size;
+    connection.output_bytes_ += size;
+    connection.enqueued_ += static_cast<std::int64_t>(size);
+    while (size > 0) {
+      Piece& front = stream.queue_.front();
+      if (front.size() <= size) {
+        size -= front.size();
+        connection.output_.push_back({std::move(front), stream.shared_from_this()});
+        stream.queue_.pop_front();
+      } else {
+        connection.output_.push_back({front.TakeFront(static_cast<std::uint32_t>(size)), stream.shared_from_this()});
+        size = 0;
+      }
+    }
+    return 0;
+  }
+
+  static ssize_t FrameLength(nghttp2_session*, uint8_t, std::int32_t, std::int32_t, std::int32_t,
+                             uint32_t max_frame_size, void*) {
+    // Longer frames save nothing more, and nghttp2 keeps a buffer of the longest.
+    return std::min<ssize_t>(max_frame_size, 64 * 1024);
+  }
+};
+
+nghttp2_data_provider BodyOf(Stream& stream) {
+  nghttp2_data_provider provider{};
+  provider.source.ptr = &stream;
+  provider.read_callback = Callbacks::ReadBody;
+  return provider;
+}
+
+const nghttp2_session_callbacks* SessionCallbacks() {
+  static const nghttp2_session_callbacks* const callbacks = [] {
+    nghttp2_session_callbacks* made = nullptr;
+    nghttp2_session_callbacks_new(&made);
+    nghttp2_session_callbacks_set_on_begin_headers_callback(made, Callbacks::OnBeginHeaders);
+    nghttp2_session_callbacks_set_on_header_callback(made, Callbacks::OnHeader);
+    nghttp2_session_callbacks_set_on_invalid_header_callback(made, Callbacks::OnInvalidHeader);
+    nghttp2_session_callbacks_set_on_frame_recv_callback(made, Callbacks::OnFrame);
+    nghttp2_session_callbacks_set_on_data_chunk_recv_callback(made, Callbacks::OnData);
+    nghttp2_session_callbacks_set_on_stream_close_callback(made, Callbacks::OnStreamClose);
+    nghttp2_session_callbacks_set_before_frame_send_callback(made, Callbacks::BeforeFrameSend);
+    nghttp2_session_callbacks_set_on_frame_not_send_callback(made, Callbacks::OnFrameNotSend);
+    nghttp2_session_callbacks_set_send_data_callback(made, Callbacks::SendData);
+    nghttp2_session_callbacks_set_data_source_read_length_callback(made, Callbacks::FrameLength);
+    return made;
+  }();
+  return callbacks;
+}
+
+}  // namespace sgw::core

@@ -1,0 +1,308 @@
+#include "core/http2/connection.h"
+
+#include <sys/uio.h>
+
+#include <algorithm>
+#include <array>
+#include <cstring>
+
+#include "core/http2/frames.h"
+
+namespace sgw::core {
+namespace {
+
+using std::chrono::steady_clock;
+
+constexpr std::size_t kMaxOutputBytes = 512 * 1024;  // framed and not yet taken by the kernel
+constexpr int kMaxParts = 64;
+constexpr int kReadsPerTurn = 8;
+constexpr std::int32_t kConnectionWindow = 64 * 1024 * 1024;
+constexpr auto kTick = std::chrono::seconds(2);
+constexpr std::uint32_t kControlBytes = 4096;
+
+// The connections of this worker, where the one that holds the most is looked for when the process is over its budget.
+thread_local std::vector<Connection*> worker_connections;
+
+}  // namespace
+
+Connection::Connection(Worker& worker, const ConnectionOptions& options, bool is_server)
+    : worker_(worker),
+      options_(options),
+      is_server_(is_server),
+      last_read_(steady_clock::now()),
+      last_stream_(last_read_) {}
+
+Connection::~Connection() {
+  std::erase(worker_connections, this);
+  if (session_) nghttp2_session_del(session_);
+}
+
+void Connection::Begin(std::unique_ptr<Transport> transport, const nghttp2_settings_entry* settings,
+                       std::size_t count) {
+  transport_ = std::move(transport);
+  nghttp2_option* option = nullptr;
+  nghttp2_option_new(&option);
+  nghttp2_option_set_no_auto_window_update(option, 1);
+  nghttp2_option_set_no_closed_streams(option, 1);
+  nghttp2_option_set_peer_max_concurrent_streams(option, 100);
+  nghttp2_option_set_max_send_header_block_length(option, 256 * 1024);
+  nghttp2_option_set_max_settings(option, 64);
+  nghttp2_option_set_max_outbound_ack(option, 1000);
+  nghttp2_option_set_stream_reset_rate_limit(option, 1000, 100);
+  nghttp2_option_set_max_continuations(option, 16);
+  if (is_server_) {
+    nghttp2_session_server_new2(&session_, SessionCallbacks(), this, option);
+  } else {
+    nghttp2_session_client_new2(&session_, SessionCallbacks(), this, option);
+  }
+  nghttp2_option_del(option);
+  worker_connections.push_back(this);
+  nghttp2_submit_settings(session_, NGHTTP2_FLAG_NONE, settings, count);
+  nghttp2_session_set_local_window_size(session_, NGHTTP2_FLAG_NONE, 0, kConnectionWindow);
+  ScheduleFlush();
+  OnTick();
+}
+
+std::shared_ptr<Stream> Connection::MakeStream(std::int32_t id, std::int32_t window) {
+  auto stream = std::make_shared<Stream>(this, id);
+  stream->window_ = window;
+  Adopt(stream);
+  return stream;
+}
+
+void Connection::Adopt(const std::shared_ptr<Stream>& stream) { streams_[stream->id()] = stream; }
+
+void Connection::Close() {
+  if (is_closed_) return;
+  is_closed_ = true;
+  tick_.Cancel();
+  // nghttp2 may be calling us: the streams hear of it from the loop.
+  worker_.Post([self = shared_from_this()] {
+    auto streams = std::move(self->streams_);
+    self->streams_.clear();
+    for (auto& [id, stream] : streams) {
+      const bool is_sent = stream->is_sent();
+      self->Unheld(*stream, stream->held_bytes_);
+      stream->connection_ = nullptr;
+      stream->queue_.clear();
+      stream->queued_bytes_ = 0;
+      if (stream->handler_) {
+        stream->handler_->OnClosed({CloseReason::kConnectionLost, ErrorCode::kInternalError, is_sent});
+      }
+    }
+    self->output_.clear();
+    if (self->transport_) self->transport_->Close();
+    self->OnClosed();
+  });
+}
+
+void Connection::WaitReadable() {
+  transport_->WaitForRead([self = shared_from_this()] { self->OnReadable(); });
+}
+
+void Connection::OnReadable() {
+  for (int i = 0; i < kReadsPerTurn && !is_closed_; ++i) {
+    SlabPool& pool = SlabPool::Mine();
+    Buffer& slab = pool.Writable();
+    const std::uint32_t room = slab.room();
+    char* start = slab.data() + slab.used;
+    const ssize_t size = transport_->Read(start, room);
+    if (size == Transport::kAgain) break;
+    if (size <= 0) return Close();
+    pool.Filled(static_cast<std::uint32_t>(size));
+    last_read_ = steady_clock::now();
+    receiving_ = &slab;
+    const ssize_t taken = nghttp2_session_mem_recv(session_, reinterpret_cast<const uint8_t*>(start), size);
+    receiving_ = nullptr;
+    pool.Rewind();
+    if (taken < 0) {
+      Incident(taken == NGHTTP2_ERR_FLOODED ? "flood" : "bad_protocol");
+      return Close();
+    }
+    if (static_cast<std::uint32_t>(size) < room) break;
+  }
+  if (is_closed_) return;
+  ScheduleFlush();
+  WaitReadable();
+}
+
+void Connection::ScheduleFlush() {
+  if (is_flush_scheduled_ || is_closed_ || is_waiting_writable_) return;
+  is_flush_scheduled_ = true;
+  worker_.AtEndOfTurn([self = shared_from_this()] {
+    self->is_flush_scheduled_ = false;
+    self->Flush();
+  });
+}
+
+void Connection::AppendControl(const char* data, std::size_t size) {
+  output_bytes_ += size;
+  enqueued_ += static_cast<std::int64_t>(size);
+  // Neighbouring small frames become one part of the writev.
+  if (!output_.empty() && !output_.back().stream && output_.back().piece.size() + size <= kControlBytes &&
+      output_.back().piece.Extend({data, size})) {
+    return;
+  }
+  output_.push_back({Piece::CopyWithRoom({data, size}, size < 512 ? 512 : 0), nullptr});
+}
+
+bool Connection::FillOutput() {
+  while (output_bytes_ < kMaxOutputBytes) {
+    const uint8_t* data = nullptr;
+    const ssize_t size = nghttp2_session_mem_send(session_, &data);
+    if (size < 0) {
+      Incident("bad_protocol");
+      Close();
+      return false;
+    }
+    if (size == 0) break;
+    AppendControl(reinterpret_cast<const char*>(data), static_cast<std::size_t>(size));
+  }
+  return !output_.empty();
+}
+
+void Connection::Flush() {
+  // A stream that is dropped by what it hears must not take the connection with it in here.
+  const auto self = shared_from_this();
+  while (!is_closed_ && FillOutput()) {
+    std::array<iovec, kMaxParts> parts;
+    int count = 0;
+    for (auto at = output_.begin(); at != output_.end() && count < kMaxParts; ++at, ++count) {
+      parts[count] = {const_cast<char*>(at->piece.data()), at->piece.size()};
+    }
+    const ssize_t size = transport_->Write(parts.data(), count);
+    if (size == Transport::kAgain) {
+      is_waiting_writable_ = true;
+      transport_->WaitWritable([self] {
+        self->is_waiting_writable_ = false;
+        self->Flush();
+      });
+      return;
+    }
+    if (size <= 0) return Close();
+    Wrote(static_cast<std::size_t>(size));
+  }
+  if (!is_closed_ && !nghttp2_session_want_read(session_) && !nghttp2_session_want_write(session_)) Close();
+}
+
+void Connection::Wrote(std::size_t bytes) {
+  written_ += static_cast<std::int64_t>(bytes);
+  output_bytes_ -= bytes;
+  while (bytes > 0) {
+    Chunk& front = output_.front();
+    const auto size = static_cast<std::uint32_t>(std::min<std::size_t>(bytes, front.piece.size()));
+    bytes -= size;
+    const std::shared_ptr<Stream> stream = front.stream;
+    if (size == front.piece.size()) {
+      output_.pop_front();
+    } else {
+      front.piece.DropFront(size);
+    }
+    if (stream && stream->handler_) stream->handler_->OnSent(size);
+  }
+}
+
+void Connection::OnTick() {
+  if (is_closed_) return;
+  const auto now = steady_clock::now();
+  if (!streams_.empty()) last_stream_ = now;
+  for (auto& [id, stream] : streams_) {
+    for (Piece& piece : stream->queue_) piece.CopyOutIfWasteful();
+  }
+  if (is_ping_open_ && last_read_ >= ping_sent_) is_ping_open_ = false;
+  if (is_ping_open_ && now - ping_sent_ > options_.ping_timeout) {
+    Incident("peer_silent");
+    return Close();
+  }
+  if (!is_ping_open_ && now - last_read_ > options_.ping_interval && now - ping_sent_ > options_.ping_interval &&
+      (options_.ping_without_streams || !streams_.empty())) {
+    is_ping_open_ = true;
+    ping_sent_ = now;
+    nghttp2_submit_ping(session_, NGHTTP2_FLAG_NONE, nullptr);
+    ScheduleFlush();
+  }
+  if (streams_.empty() && now - last_stream_ > options_.idle_timeout) {
+    nghttp2_session_terminate_session(session_, NGHTTP2_NO_ERROR);
+    ScheduleFlush();
+  }
+  tick_ = worker_.StartTimer(kTick, [weak = weak_from_this()] {
+    if (const auto self = weak.lock()) self->OnTick();
+  });
+}
+
+void Connection::FinishHeaders(Stream& stream, bool is_end) {
+  const auto keep = stream.shared_from_this();
+  if (is_end) stream.has_peer_ended_ = true;
+  HeaderBlock block = std::move(stream.incoming_);
+  stream.incoming_ = {};
+  if (stream.has_had_head_) {
+    if (stream.handler_ && !stream.is_reset_) stream.handler_->OnEnd(std::move(block));
+    return;
+  }
+  if (!is_server_ && block.Get(":status").substr(0, 1) == "1") return;  // informational
+  stream.has_had_head_ = true;
+  if (is_server_) OnRequest(stream);
+  if (stream.handler_ && !stream.is_reset_) stream.handler_->OnHeaders(std::move(block), is_end);
+}
+
+void Connection::CloseStream(std::int32_t id, ErrorCode code) {
+  const auto at = streams_.find(id);
+  if (at == streams_.end()) return;
+  const std::shared_ptr<Stream> stream = std::move(at->second);
+  streams_.erase(at);
+  StreamClose close{CloseReason::kEnded, code, stream->is_sent()};
+  if (stream->is_reset_) {
+    close.reason = stream->reset_reason_;
+  } else if (code == ErrorCode::kRefusedStream) {
+    close.reason = CloseReason::kNotProcessed;
+  } else if (code != ErrorCode::kNoError || !stream->has_peer_ended_) {
+    close.reason = CloseReason::kPeerReset;
+  }
+  Unheld(*stream, stream->held_bytes_);
+  stream->connection_ = nullptr;
+  stream->queue_.clear();
+  stream->queued_bytes_ = 0;
+  if (stream->handler_) stream->handler_->OnClosed(close);
+  last_stream_ = steady_clock::now();
+  OnStreamsChanged();
+}
+
+void Connection::Held(Stream& stream, std::size_t bytes) {
+  stream.held_bytes_ += bytes;
+  held_bytes_ += bytes;
+  if (options_.budget) options_.budget->held += bytes;
+  EnforceBudget();
+}
+
+void Connection::Unheld(Stream& stream, std::size_t bytes) {
+  stream.held_bytes_ -= bytes;
+  held_bytes_ -= bytes;
+  if (options_.budget) options_.budget->held -= bytes;
+}
+
+void Connection::EnforceBudget() {
+  const bool is_process_over = options_.budget && options_.budget->held > options_.budget->limit;
+  if (!is_process_over && held_bytes_ <= options_.max_held_bytes) return;
+  std::shared_ptr<Stream> most;
+  const auto look = [&most](const Connection& connection) {
+    for (const auto& [id, stream] : connection.streams_) {
+      if (stream->is_over_budget_ || stream->is_reset_) continue;
+      if (!most || stream->held_bytes_ > most->held_bytes_) most = stream;
+    }
+  };
+  if (is_process_over) {
+    for (const Connection* connection : worker_connections) look(*connection);
+  } else {
+    look(*this);
+  }
+  if (!most || most->held_bytes_ == 0) return;
+  Incident("held_bytes");
+  most->is_over_budget_ = true;
+  if (most->handler_) {
+    most->handler_->OnBudget();
+  } else {
+    most->Reset(ErrorCode::kEnhanceYourCalm);
+  }
+}
+
+}  // namespace sgw::core

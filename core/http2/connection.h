@@ -1,0 +1,100 @@
+// Connection: one HTTP/2 connection on one socket: what a server's and a client's have in common.
+//
+// Frames are nghttp2's; bytes of DATA are never copied between receiving and sending, except as slab.h says. All output
+// of a turn of the loop leaves in one flush at its end. Created through std::make_shared; keeps itself alive until it
+// is closed. Everything happens on its worker.
+#pragma once
+
+#include <nghttp2/nghttp2.h>
+
+#include <cstdint>
+#include <deque>
+#include <memory>
+#include <string>
+#include <unordered_map>
+
+#include "core/http2/options.h"
+#include "core/http2/stream.h"
+#include "core/http2/transport.h"
+
+namespace sgw::core {
+
+class Connection : public std::enable_shared_from_this<Connection> {
+ public:
+  Connection(Worker& worker, const ConnectionOptions& options, bool is_server);
+  virtual ~Connection();
+
+  // Ends the connection now; its streams hear kConnectionLost.
+  void Close();
+  bool is_closed() const { return is_closed_; }
+  std::size_t streams() const { return streams_.size(); }
+  std::size_t held_bytes() const { return held_bytes_; }
+  Worker& worker() { return worker_; }
+
+ protected:
+  friend class Stream;
+  friend struct Callbacks;
+
+  // Begins HTTP/2 on a socket that is ready for it.
+  void Begin(std::unique_ptr<Transport> transport, const nghttp2_settings_entry* settings, std::size_t count);
+  // Reads what has arrived already.
+  void OnReadableNow() { OnReadable(); }
+  std::shared_ptr<Stream> MakeStream(std::int32_t id, std::int32_t window);
+  void Adopt(const std::shared_ptr<Stream>& stream);
+  void ScheduleFlush();
+  void Incident(const char* reason) const {
+    if (options_.on_incident) options_.on_incident(reason);
+  }
+
+  // A server's peer opened a stream and its head is whole.
+  virtual void OnRequest(Stream&) {}
+  virtual void OnGoaway(std::int32_t /*last_stream_id*/) {}
+  virtual void OnPeerSettings() {}
+  virtual void OnStreamsChanged() {}
+  virtual void OnPingAck() {}
+  // After the streams have heard; the connection may be let go of.
+  virtual void OnClosed() {}
+
+  Worker& worker_;
+  const ConnectionOptions options_;
+  const bool is_server_;
+  std::unique_ptr<Transport> transport_;
+  nghttp2_session* session_ = nullptr;
+
+ private:
+  struct Chunk {
+    Piece piece;
+    std::shared_ptr<Stream> stream;  // set for body bytes, null for frame heads and other frames
+  };
+
+  void WaitReadable();
+  void OnReadable();
+  void Flush();
+  bool FillOutput();
+  void AppendControl(const char* data, std::size_t size);
+  void Wrote(std::size_t bytes);
+  void OnTick();
+  void CloseStream(std::int32_t id, ErrorCode code);
+  void EnforceBudget();
+  void Held(Stream& stream, std::size_t bytes);
+  void Unheld(Stream& stream, std::size_t bytes);
+  void FinishHeaders(Stream& stream, bool is_end);
+
+  std::unordered_map<std::int32_t, std::shared_ptr<Stream>> streams_;
+  std::deque<Chunk> output_;
+  Buffer* receiving_ = nullptr;  // the slab that nghttp2 reads from just now
+  std::size_t output_bytes_ = 0;
+  std::int64_t enqueued_ = 0;
+  std::int64_t written_ = 0;
+  std::size_t held_bytes_ = 0;
+  Timer tick_;
+  std::chrono::steady_clock::time_point last_read_;
+  std::chrono::steady_clock::time_point last_stream_;
+  std::chrono::steady_clock::time_point ping_sent_;
+  bool is_ping_open_ = false;
+  bool is_flush_scheduled_ = false;
+  bool is_waiting_writable_ = false;
+  bool is_closed_ = false;
+};
+
+}  // namespace sgw::core

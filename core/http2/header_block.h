@@ -1,0 +1,63 @@
+// HeaderBlock: the fields of one HEADERS frame, in their order, in one piece of memory.
+#pragma once
+
+#include <cstdint>
+#include <initializer_list>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+namespace sgw::core {
+
+struct HeaderField {
+  std::string_view name;  // lower case; pseudo-headers begin with ':'
+  std::string_view value;
+};
+
+// Views that it gives are good until the next change.
+class HeaderBlock {
+ public:
+  HeaderBlock() = default;
+  HeaderBlock(std::initializer_list<HeaderField> fields) {
+    for (const auto& field : fields) Add(field.name, field.value);
+  }
+
+  void Add(std::string_view name, std::string_view value);
+  // Removes every field of that name, then adds one.
+  void Set(std::string_view name, std::string_view value);
+  void Remove(std::string_view name);
+  template <typename Predicate>
+  void RemoveIf(Predicate predicate) {
+    std::erase_if(entries_, [&](const Entry& entry) { return predicate(At(entry)); });
+  }
+
+  // The first value of that name; exact match, names are in lower case.
+  std::optional<std::string_view> Find(std::string_view name) const;
+  std::string_view Get(std::string_view name, std::string_view fallback = {}) const {
+    return Find(name).value_or(fallback);
+  }
+
+  std::size_t size() const { return entries_.size(); }
+  bool empty() const { return entries_.empty(); }
+  HeaderField operator[](std::size_t index) const { return At(entries_[index]); }
+  // Names and values alone.
+  std::size_t bytes() const { return bytes_.size(); }
+
+ private:
+  struct Entry {
+    std::uint32_t at;
+    std::uint32_t name_size;
+    std::uint32_t value_size;
+  };
+  HeaderField At(const Entry& entry) const {
+    const char* start = bytes_.data() + entry.at;
+    return {{start, entry.name_size}, {start + entry.name_size, entry.value_size}};
+  }
+
+  std::string bytes_;
+  std::vector<Entry> entries_;
+};
+
+}  // namespace sgw::core

@@ -1,0 +1,142 @@
+#include "core/http2/server_connection.h"
+
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/socket.h>
+
+#include <array>
+#include <string_view>
+
+namespace sgw::core {
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr std::string_view kPreface = "PRI * HTTP/2.0";
+constexpr char kTlsHandshake = 0x16;
+
+}  // namespace
+
+std::shared_ptr<ServerConnection> ServerConnection::Serve(Worker& worker, int fd, Setup setup) {
+  auto connection = std::make_shared<ServerConnection>(worker, std::move(setup));
+  const int on = 1;
+  setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on));
+  connection->early_ = std::make_unique<Transport>(worker, fd);
+  connection->deadline_ = worker.StartTimer(connection->options_.handshake_timeout, [weak = std::weak_ptr(connection)] {
+    if (const auto self = weak.lock()) self->GiveUp("handshake_timeout");
+  });
+  connection->early_->WaitReadable([connection] { connection->Recognise(); });
+  return connection;
+}
+
+ServerConnection::ServerConnection(Worker& worker, Setup setup)
+    : Connection(worker, setup.options, true), setup_(std::move(setup)) {}
+
+void ServerConnection::GiveUp(const char* reason) {
+  Incident(reason);
+  if (early_) early_->Close();
+  Close();
+}
+
+void ServerConnection::Recognise() {
+  if (is_closed()) return;
+  std::array<char, kPreface.size()> first;
+  const ssize_t size = early_->Peek(first.data(), first.size());
+  if (size == Transport::kAgain) {
+    return early_->WaitReadable([self = shared_from_this(), this] { Recognise(); });
+  }
+  if (size <= 0) {
+    early_->Close();
+    return Close();
+  }
+  if (setup_.tls) {
+    if (first[0] != kTlsHandshake) return GiveUp("plain_on_tls_port");
+    early_->StartTls(setup_.tls->NewConnection());
+    return Handshake();
+  }
+  if (first[0] == kTlsHandshake) return GiveUp("tls_on_plain_port");
+  const std::string_view seen(first.data(), static_cast<std::size_t>(size));
+  if (kPreface.substr(0, seen.size()) != seen) return AnswerHttp1();
+  // A preface that comes in parts is nghttp2's to judge.
+  BeginHttp2();
+}
+
+void ServerConnection::Handshake() {
+  if (is_closed()) return;
+  const ssize_t result = early_->Handshake();
+  if (result == Transport::kAgain) {
+    return early_->WaitForRead([self = shared_from_this(), this] { Handshake(); });
+  }
+  if (result != 1) return GiveUp("tls_handshake");
+  if (early_->protocol() != "h2") return AnswerHttp1();
+  tls_peer_ = early_->tls_peer();
+  BeginHttp2();
+}
+
+void ServerConnection::AnswerHttp1() {
+  Incident("http1");
+  static constexpr std::string_view kAnswer =
+      "HTTP/1.1 505 HTTP Version Not Supported\r\ncontent-type: text/plain\r\nconnection: close\r\n"
+      "content-length: 84\r\n\r\n"
+      "This is a Spark Gateway: it speaks gRPC over HTTP/2. Use sc://HOST:PORT with Spark.\n";
+  const iovec part{const_cast<char*>(kAnswer.data()), kAnswer.size()};
+  early_->Write(&part, 1);
+  // What was sent to us must be read before closing, or the kernel throws our answer away with a reset.
+  shutdown(early_->fd(), SHUT_WR);
+  std::array<char, 4096> rest;
+  for (int i = 0; i < 16 && early_->Read(rest.data(), rest.size()) > 0; ++i) {
+  }
+  early_->Close();
+  Close();
+}
+
+void ServerConnection::BeginHttp2() {
+  const std::array settings = {
+      nghttp2_settings_entry{NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, options_.max_streams},
+      nghttp2_settings_entry{NGHTTP2_SETTINGS_MAX_HEADER_LIST_SIZE, static_cast<uint32_t>(options_.max_header_bytes)},
+  };
+  Begin(std::move(early_), settings.data(), settings.size());
+  OnReadableNow();
+}
+
+void ServerConnection::Drain() {
+  if (is_draining_ || is_closed()) return;
+  is_draining_ = true;
+  if (!session_) return GiveUp("draining");
+  nghttp2_submit_shutdown_notice(session_);
+  // When the ping comes back, every stream that the peer opened before it read the notice has arrived.
+  nghttp2_submit_ping(session_, NGHTTP2_FLAG_NONE, nullptr);
+  ScheduleFlush();
+  deadline_ = worker_.StartTimer(1s, [weak = weak_from_this(), this] {
+    if (const auto self = weak.lock()) OnPingAck();
+  });
+}
+
+void ServerConnection::OnPingAck() {
+  if (!is_draining_ || is_final_goaway_sent_ || is_closed()) return;
+  is_final_goaway_sent_ = true;
+  nghttp2_submit_goaway(session_, NGHTTP2_FLAG_NONE, nghttp2_session_get_last_proc_stream_id(session_),
+                        NGHTTP2_NO_ERROR, nullptr, 0);
+  ScheduleFlush();
+}
+
+void ServerConnection::OnPeerSettings() {
+  // The preface and SETTINGS are part of the handshake, and of its time.
+  if (!is_draining_) deadline_.Cancel();
+}
+
+void ServerConnection::OnRequest(Stream& stream) {
+  StreamHandler* handler = setup_.on_stream ? setup_.on_stream(*this, stream.shared_from_this()) : nullptr;
+  if (handler) {
+    stream.SetHandler(handler);
+  } else {
+    stream.Reset(ErrorCode::kRefusedStream);
+  }
+}
+
+void ServerConnection::OnClosed() {
+  deadline_.Cancel();
+  if (setup_.on_closed) std::exchange(setup_.on_closed, nullptr)(*this);
+}
+
+}  // namespace sgw::core

@@ -1,0 +1,227 @@
+#include <arpa/inet.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "tests/core/http2/pair.h"
+
+using namespace sgw::core;
+using namespace sgw::core::testing;
+
+namespace {
+
+const HeaderBlock kOk = {{":status", "200"}, {"content-type", "application/grpc"}};
+
+// Answers with what it got.
+void Echo(Recorder& recorder) {
+  Recorder* self = &recorder;
+  recorder.on_headers = [self] { self->stream->SendHeaders(kOk, false); };
+  recorder.on_data = [self](Piece piece) { self->stream->SendData(std::move(piece)); };
+  recorder.on_end = [self] { self->stream->SendEnd({{"grpc-status", "0"}, {"k", "a"}, {"k", "b"}}); };
+}
+
+int RawConnect(const std::string& address) {
+  sockaddr_in name{};
+  name.sin_family = AF_INET;
+  name.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  name.sin_port = htons(std::stoi(address.substr(address.rfind(':') + 1)));
+  const int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  REQUIRE(connect(fd, reinterpret_cast<sockaddr*>(&name), sizeof(name)) == 0);
+  return fd;
+}
+
+std::string ReadAll(int fd) {
+  std::string all;
+  char bytes[4096];
+  for (ssize_t size = 0; (size = read(fd, bytes, sizeof(bytes))) > 0;) all.append(bytes, size);
+  return all;
+}
+
+}  // namespace
+
+TEST_CASE("an echo comes back whole, with head, body and trailers in their order") {
+  Pair pair(Echo);
+  REQUIRE(pair.Connect().ok());
+  Recorder call;
+  pair.Open(call, false);
+  std::string sent;
+  for (int i = 0; i < 200'000; ++i) sent += std::to_string(i);
+  pair.Run([&] {
+    call.stream->SendData(Piece::Copy(sent));
+    call.stream->SendEnd();
+  });
+  REQUIRE(call.WaitFor([&] { return call.is_closed; }));
+  CHECK(call.headers.Get(":status") == "200");
+  CHECK(call.body == sent);
+  REQUIRE(call.trailers.size() == 3);
+  CHECK(call.trailers[1].value == "a");
+  CHECK(call.trailers[2].value == "b");
+  CHECK(call.close.reason == CloseReason::kEnded);
+  CHECK(call.close.is_sent);
+  CHECK(call.sent == sent.size());
+}
+
+TEST_CASE("a reset by either side reaches the other with its code") {
+  Pair pair([](Recorder& recorder) {
+    Recorder* self = &recorder;
+    recorder.on_data = [self](Piece) { self->stream->Reset(ErrorCode::kEnhanceYourCalm); };
+  });
+  REQUIRE(pair.Connect().ok());
+  Recorder refused;
+  pair.Open(refused, false);
+  pair.Run([&] { refused.stream->SendData(Piece::Copy("x")); });
+  REQUIRE(refused.WaitFor([&] { return refused.is_closed; }));
+  CHECK(refused.close.reason == CloseReason::kPeerReset);
+  CHECK(refused.close.code == ErrorCode::kEnhanceYourCalm);
+
+  Recorder left;
+  pair.Open(left, false);
+  Recorder* seen = nullptr;
+  while (!seen) pair.Run([&] { seen = pair.served.size() == 2 ? pair.served[1].get() : nullptr; });
+  pair.Run([&] { left.stream->Reset(ErrorCode::kCancel); });
+  REQUIRE(seen->WaitFor([&] { return seen->is_closed; }));
+  CHECK(seen->close.reason == CloseReason::kPeerReset);
+  CHECK(seen->close.code == ErrorCode::kCancel);
+}
+
+TEST_CASE("a reader that stops holds one window of bytes, and its neighbours go on") {
+  Pair pair([](Recorder& recorder) {
+    Recorder* self = &recorder;
+    recorder.on_headers = [self] {
+      self->stream->SendHeaders(kOk, false);
+      for (int i = 0; i < 64; ++i) self->stream->SendData(Piece::Copy(std::string(1 << 20, 'x')));
+      self->stream->SendEnd();
+    };
+  });
+  REQUIRE(pair.Connect().ok());
+  std::vector<std::unique_ptr<Recorder>> stuck;
+  for (int i = 0; i < 20; ++i) {
+    stuck.push_back(std::make_unique<Recorder>());
+    stuck.back()->credits = false;
+    stuck.back()->keeps_body = false;
+    pair.Open(*stuck.back(), true);
+  }
+  for (auto& one : stuck) REQUIRE(one->WaitFor([&] { return one->received == 256 * 1024; }));
+  Recorder reader;
+  reader.keeps_body = false;
+  pair.Open(reader, true);
+  REQUIRE(reader.WaitFor([&] { return reader.is_closed; }));
+  CHECK(reader.received == std::size_t{64} << 20);
+  for (auto& one : stuck) CHECK(one->WaitFor([&] { return one->received == 256 * 1024; }));
+  pair.Run([&] {
+    CHECK(pair.client->held_bytes() == 20 * 256 * 1024);
+    for (auto& one : stuck) one->stream->Reset(ErrorCode::kCancel);
+  });
+  for (auto& one : stuck) REQUIRE(one->WaitFor([&] { return one->is_closed; }));
+  pair.Run([&] { CHECK(pair.client->held_bytes() == 0); });
+}
+
+TEST_CASE("at the bound for held bytes the stream that holds the most is told to go") {
+  ConnectionOptions options;
+  options.max_held_bytes = 100'000;
+  std::atomic<int> incidents{0};
+  options.on_incident = [&](const char* reason) { incidents += std::string(reason) == "held_bytes"; };
+  Pair pair(
+      [](Recorder& recorder) {
+        Recorder* self = &recorder;
+        recorder.on_headers = [self] {
+          self->stream->SendHeaders(kOk, false);
+          self->stream->SendData(Piece::Copy(std::string(self->headers.Get(":path") == "/big" ? 90'000 : 20'000, 'x')));
+        };
+      },
+      {}, options);
+  REQUIRE(pair.Connect().ok());
+  Recorder big, small;
+  big.credits = small.credits = false;
+  pair.Open(big, true, "/big");
+  REQUIRE(big.WaitFor([&] { return big.received == 90'000; }));
+  pair.Open(small, true, "/small");
+  REQUIRE(big.WaitFor([&] { return big.is_closed; }));
+  CHECK(big.is_over_budget);
+  REQUIRE(small.WaitFor([&] { return small.received == 20'000; }));
+  CHECK_FALSE(small.is_over_budget);
+  CHECK(incidents == 1);
+  pair.Run([&] { small.stream->Reset(ErrorCode::kCancel); });
+  REQUIRE(small.WaitFor([&] { return small.is_closed; }));
+}
+
+TEST_CASE("a drained server lets running streams end and takes no new ones") {
+  Pair pair(Echo);
+  REQUIRE(pair.Connect().ok());
+  Recorder running;
+  pair.Open(running, false);
+  pair.Run([&] { running.stream->SendData(Piece::Copy("a")); });
+  REQUIRE(running.WaitFor([&] { return running.received == 1; }));
+  pair.Run([&] { pair.servers[0].lock()->Drain(); });
+  bool can_open = true;
+  while (can_open) pair.Run([&] { can_open = pair.client->can_open(); });
+  pair.Run([&] { running.stream->SendEnd(); });
+  REQUIRE(running.WaitFor([&] { return running.is_closed; }));
+  CHECK(running.close.reason == CloseReason::kEnded);
+  while (!pair.client_closed) pair.Run([] {});
+}
+
+TEST_CASE("a header list over its bound ends that stream alone") {
+  ConnectionOptions options;
+  options.max_header_fields = 10;
+  Pair pair(Echo, options);
+  REQUIRE(pair.Connect().ok());
+  Recorder many;
+  pair.Run([&] {
+    HeaderBlock block = {{":method", "POST"}, {":scheme", "http"}, {":path", "/"}, {":authority", "x"}};
+    for (int i = 0; i < 20; ++i) block.Add("h" + std::to_string(i), "v");
+    many.stream = pair.client->Open(block, false, many);
+  });
+  REQUIRE(many.WaitFor([&] { return many.is_closed; }));
+  CHECK(many.close.reason == CloseReason::kPeerReset);
+  Recorder fine;
+  pair.Open(fine, false);
+  pair.Run([&] { fine.stream->SendEnd(); });
+  REQUIRE(fine.WaitFor([&] { return fine.is_closed; }));
+  CHECK(fine.close.reason == CloseReason::kEnded);
+}
+
+TEST_CASE("what is not HTTP/2 is told so and counted") {
+  std::mutex mutex;
+  std::vector<std::string> incidents;
+  ConnectionOptions options;
+  options.on_incident = [&](const char* reason) {
+    const std::lock_guard lock(mutex);
+    incidents.emplace_back(reason);
+  };
+  Pair pair(Echo, options);
+  const int http1 = RawConnect(pair.address);
+  const std::string request = "GET / HTTP/1.1\r\nhost: x\r\n\r\n";
+  REQUIRE(write(http1, request.data(), request.size()) == static_cast<ssize_t>(request.size()));
+  const std::string answer = ReadAll(http1);
+  CHECK(answer.rfind("HTTP/1.1 505 ", 0) == 0);
+  CHECK(answer.find("speaks gRPC over HTTP/2") != std::string::npos);
+  const int tls = RawConnect(pair.address);
+  REQUIRE(write(tls, "\x16\x03\x01", 3) == 3);
+  CHECK(ReadAll(tls).empty());
+  close(http1);
+  close(tls);
+  const std::lock_guard lock(mutex);
+  CHECK(incidents == std::vector<std::string>{"http1", "tls_on_plain_port"});
+}
+
+TEST_CASE("connecting to nobody says why") {
+  Pair pair(Echo);
+  pair.address = "127.0.0.1:1";
+  const auto status = pair.Connect();
+  CHECK(status.code() == sgw::StatusCode::kUnavailable);
+  CHECK(status.message() == "cannot connect to 127.0.0.1:1: Connection refused");
+}
+
+TEST_CASE("an idle connection holds no slab") {
+  Pair pair(Echo);
+  std::vector<int> idle;
+  for (int i = 0; i < 500; ++i) {
+    idle.push_back(RawConnect(pair.address));
+    const std::string preface("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\4\0\0\0\0\0", 33);
+    REQUIRE(write(idle.back(), preface.data(), preface.size()) == 33);
+    char byte = 0;
+    REQUIRE(read(idle.back(), &byte, 1) == 1);  // SETTINGS: the connection lives
+  }
+  pair.Run([&] { CHECK(SlabPool::Mine().slabs() <= 1); });
+  for (const int fd : idle) close(fd);
+}

@@ -1,0 +1,189 @@
+// A client connection and a server connection of ours that talk over loopback, for tests.
+#pragma once
+
+#include <doctest/doctest.h>
+
+#include <condition_variable>
+#include <functional>
+#include <future>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include "core/http2/client_connection.h"
+#include "core/http2/server_connection.h"
+#include "core/worker/acceptor.h"
+
+namespace sgw::core::testing {
+
+// Remembers what a stream hears, and lets a test wait for it.
+class Recorder : public StreamHandler {
+ public:
+  void OnHeaders(HeaderBlock block, bool is_end) override {
+    Note([&] {
+      headers = std::move(block);
+      has_headers = true;
+      has_ended |= is_end;
+    });
+    if (on_headers) on_headers();
+  }
+  void OnData(Piece piece) override {
+    const std::size_t size = piece.size();
+    Note([&] {
+      if (keeps_body) body.append(piece.view());
+      received += size;
+    });
+    if (on_data) on_data(std::move(piece));
+    if (stream && credits) stream->Credit(size);
+  }
+  void OnEnd(HeaderBlock block) override {
+    Note([&] {
+      trailers = std::move(block);
+      has_ended = true;
+    });
+    if (on_end) on_end();
+  }
+  void OnSent(std::size_t bytes) override {
+    Note([&] { sent += bytes; });
+    if (on_sent) on_sent(bytes);
+  }
+  void OnBudget() override {
+    Note([&] { is_over_budget = true; });
+    if (stream) stream->Reset(ErrorCode::kCancel);
+  }
+  void OnClosed(const StreamClose& info) override {
+    Note([&] {
+      close = info;
+      is_closed = true;
+    });
+  }
+
+  // Waits until the condition holds; the lock is held while it is looked at.
+  bool WaitFor(const std::function<bool()>& condition) {
+    std::unique_lock lock(mutex);
+    return changed.wait_for(lock, std::chrono::seconds(60), condition);
+  }
+
+  std::shared_ptr<Stream> stream;
+  std::function<void()> on_headers;
+  std::function<void(Piece)> on_data;
+  std::function<void()> on_end;
+  std::function<void(std::size_t)> on_sent;
+  bool credits = true;
+  bool keeps_body = true;
+
+  std::mutex mutex;  // Guards all below.
+  std::condition_variable changed;
+  HeaderBlock headers;
+  HeaderBlock trailers;
+  std::string body;
+  std::size_t received = 0;
+  std::size_t sent = 0;
+  bool has_headers = false;
+  bool has_ended = false;
+  bool is_over_budget = false;
+  bool is_closed = false;
+  StreamClose close;
+
+ private:
+  template <typename F>
+  void Note(F change) {
+    {
+      const std::lock_guard lock(mutex);
+      change();
+    }
+    changed.notify_all();
+  }
+};
+
+// Listens, serves every stream with `serve`, and connects one client. Everything runs on one worker.
+class Pair {
+ public:
+  using ServeFn = std::function<void(Recorder&)>;  // sets the hooks of a new stream's recorder; on the worker
+
+  explicit Pair(ServeFn serve, ConnectionOptions server_options = {}, ConnectionOptions client_options = {})
+      : serve_(std::move(serve)), server_options_(server_options), client_options_(client_options) {
+    const auto address_or = acceptor_.Listen("127.0.0.1:0");
+    REQUIRE(address_or);
+    address = *address_or;
+    pool_.Start();
+    acceptor_.Start();
+  }
+  ~Pair() {
+    acceptor_.Stop();
+    Run([this] {
+      if (client) client->Close();
+      for (auto& weak : servers) {
+        if (auto server = weak.lock()) server->Close();
+      }
+    });
+    Run([this] {
+      client.reset();
+      served.clear();
+    });
+    pool_.Stop();
+  }
+
+  Status Connect() {
+    std::promise<Status> ready;
+    Run([&] {
+      client = ClientConnection::Connect(worker(), {client_options_,
+                                                    address,
+                                                    std::chrono::seconds(5),
+                                                    [&](const Status& status) { ready.set_value(status); },
+                                                    [this] { client_closed = true; },
+                                                    {}});
+    });
+    return ready.get_future().get();
+  }
+
+  // Opens a stream; `recorder` hears it.
+  void Open(Recorder& recorder, bool is_end, std::string path = "/test") {
+    Run([&] {
+      recorder.stream = client->Open(
+          {{":method", "POST"}, {":scheme", "http"}, {":path", path}, {":authority", "test"}, {"te", "trailers"}},
+          is_end, recorder);
+      REQUIRE(recorder.stream);
+    });
+  }
+
+  // Runs the function on the worker and waits for it.
+  void Run(const std::function<void()>& function) {
+    std::promise<void> done;
+    worker().Post([&] {
+      function();
+      done.set_value();
+    });
+    done.get_future().get();
+  }
+
+  Worker& worker() { return pool_[0]; }
+
+  std::string address;
+  std::shared_ptr<ClientConnection> client;
+  std::atomic<bool> client_closed{false};
+  std::vector<std::weak_ptr<ServerConnection>> servers;
+  std::vector<std::unique_ptr<Recorder>> served;  // in the order of their streams; on the worker
+
+ private:
+  void Accept(Accepted accepted) {
+    servers.push_back(ServerConnection::Serve(worker(), accepted.fd,
+                                              {server_options_, "test", accepted.peer_address, nullptr,
+                                               [this](ServerConnection&, const std::shared_ptr<Stream>& stream) {
+                                                 served.push_back(std::make_unique<Recorder>());
+                                                 served.back()->stream = stream;
+                                                 serve_(*served.back());
+                                                 return served.back().get();
+                                               },
+                                               [this](ServerConnection&) { acceptor_.Closed(worker()); }}));
+  }
+
+  ServeFn serve_;
+  ConnectionOptions server_options_;
+  ConnectionOptions client_options_;
+  WorkerPool pool_{1};
+  Acceptor acceptor_{pool_, 20'000, [this](Worker&, Accepted accepted) { Accept(std::move(accepted)); }};
+};
+
+}  // namespace sgw::core::testing
