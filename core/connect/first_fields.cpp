@@ -1,0 +1,152 @@
+#include "core/connect/first_fields.h"
+
+#include <algorithm>
+
+#include "core/connect/field_scanner.h"
+
+namespace sgw::core {
+namespace {
+
+constexpr std::size_t kMaxCapture = 4096;
+
+// The value of field `number` of a small message: its last occurrence, as a parser takes it.
+struct SmallMessage : FieldScanner::Visitor {
+  const char* OnMessage(std::uint8_t, std::uint32_t) override { return nullptr; }
+  std::string* OnField(std::uint32_t number, WireType type, std::uint64_t, const char**) override {
+    if (number > 2 || type != WireType::kLength) return nullptr;
+    strings[number].clear();
+    return &strings[number];
+  }
+  void OnValue(std::uint32_t number, std::uint64_t value) override {
+    if (number == 1) first_varint = value;
+  }
+  void OnMessageEnd() override {}
+
+  void Read(std::string_view bytes) {
+    FieldScanner scanner;
+    const auto size = static_cast<std::uint32_t>(bytes.size());
+    const char prefix[5] = {0, static_cast<char>(size >> 24), static_cast<char>(size >> 16),
+                            static_cast<char>(size >> 8), static_cast<char>(size)};
+    scanner.Feed({prefix, 5}, *this);
+    scanner.Feed(bytes, *this);
+  }
+
+  std::string strings[3];
+  std::uint64_t first_varint = 0;
+};
+
+class FirstReader : public FieldScanner::Visitor {
+ public:
+  explicit FirstReader(const MethodFacts& facts) : facts_(facts) {}
+
+  const char* OnMessage(std::uint8_t flags, std::uint32_t) override {
+    is_compressed = flags != 0;
+    return is_compressed ? "a compressed message" : nullptr;
+  }
+
+  std::string* OnField(std::uint32_t number, WireType type, std::uint64_t size, const char** refusal) override {
+    if (number <= 2 && type != WireType::kLength) *refusal = "session_id or user_context of a wrong type";
+    capture_.clear();
+    const bool is_wanted = number == 1 || number == 2 || number == facts_.client_type_field ||
+                           number == facts_.operation_id_field || number == facts_.special_field;
+    // ReleaseExecute: release_until (6) and release_all (5) are one choice, the last of them counts.
+    if (facts_.method == SparkMethod::kReleaseExecute && number == 6) fields.is_release_all = false;
+    if (number == facts_.observed_id_field && size > 0) fields.has_observed_id = true;
+    return is_wanted && size <= kMaxCapture ? &capture_ : nullptr;
+  }
+
+  void OnValue(std::uint32_t number, std::uint64_t value) override {
+    if (number == 1) {
+      fields.session_id = capture_;
+      has_session = true;
+    } else if (number == 2) {
+      // Repeated sub-messages are merged field by field.
+      SmallMessage user;
+      user.Read(capture_);
+      if (!user.strings[1].empty()) fields.user_id = user.strings[1];
+      if (!user.strings[2].empty()) fields.user_name = user.strings[2];
+    } else if (number == facts_.client_type_field) {
+      fields.client_type = capture_.substr(0, 256);
+    } else if (number == facts_.operation_id_field) {
+      fields.operation_id = capture_.substr(0, 128);
+    } else if (number == facts_.special_field) {
+      OnSpecial(value);
+    }
+  }
+  void OnMessageEnd() override {}
+
+  FirstFields fields;
+  bool has_session = false;
+  bool is_compressed = false;
+
+ private:
+  void OnSpecial(std::uint64_t value) {
+    switch (facts_.method) {
+      case SparkMethod::kExecutePlan: {
+        SmallMessage option;  // RequestOption{reattach_options = 1 {reattachable = 1}}
+        option.Read(capture_);
+        SmallMessage reattach;
+        reattach.Read(option.strings[1]);
+        if (!option.strings[1].empty()) fields.is_reattachable = reattach.first_varint != 0;
+        return;
+      }
+      case SparkMethod::kReleaseExecute:
+        fields.is_release_all = true;
+        return;
+      case SparkMethod::kReleaseSession:
+        fields.allows_reconnect = value != 0;
+        return;
+      case SparkMethod::kCloneSession:
+        fields.new_session_id = capture_;
+        return;
+      default:
+        return;
+    }
+  }
+
+  const MethodFacts& facts_;
+  std::string capture_;
+};
+
+}  // namespace
+
+bool IsUuid(std::string_view text) {
+  if (text.size() != 36) return false;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    const char c = text[i];
+    const bool is_dash = i == 8 || i == 13 || i == 18 || i == 23;
+    const bool is_hex = (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F');
+    if (is_dash ? c != '-' : !is_hex) return false;
+  }
+  return true;
+}
+
+std::size_t WantedBytes(std::string_view framed) {
+  if (framed.size() < 5) return 5;
+  const auto byte = [&](int i) { return std::size_t{static_cast<std::uint8_t>(framed[i])}; };
+  return std::min(5 + (byte(1) << 24 | byte(2) << 16 | byte(3) << 8 | byte(4)), kMaxHeldBytes);
+}
+
+Result<FirstFields> ReadFirstFields(const MethodFacts& facts, std::string_view framed) {
+  FirstReader reader(facts);
+  FieldScanner scanner;
+  std::size_t at = scanner.Feed(framed, reader);
+  if (at == 5 && !scanner.error() && !scanner.is_at_boundary()) scanner.Feed(framed.substr(at), reader);
+  if (reader.is_compressed) {
+    return Unimplemented("The gateway does not take compressed messages: send them uncompressed.");
+  }
+  if (scanner.error()) {
+    return InvalidArgument("The request is not a Spark Connect message: it has " + std::string(scanner.error()) + ".");
+  }
+  if (!reader.has_session) {
+    return InvalidArgument(
+        "The request has no session_id at its beginning; every Spark Connect client sends one first.");
+  }
+  if (!IsUuid(reader.fields.session_id)) {
+    return InvalidArgument(
+        "[INVALID_HANDLE.FORMAT] The session_id must be a UUID such as 00112233-4455-6677-8899-aabbccddeeff.");
+  }
+  return std::move(reader.fields);
+}
+
+}  // namespace sgw::core

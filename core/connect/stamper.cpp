@@ -1,0 +1,78 @@
+#include "core/connect/stamper.h"
+
+#include <limits>
+
+namespace sgw::core {
+namespace {
+
+void AppendVarint(std::string& out, std::uint64_t value) {
+  for (; value >= 0x80; value >>= 7) out += static_cast<char>(value | 0x80);
+  out += static_cast<char>(value);
+}
+
+void AppendString(std::string& out, int number, std::string_view value) {
+  AppendVarint(out, static_cast<std::uint64_t>(number) << 3 | 2);
+  AppendVarint(out, value.size());
+  out.append(value);
+}
+
+}  // namespace
+
+std::string MakeStamp(std::string_view session_id, std::string_view user_id, std::string_view user_name) {
+  std::string user;
+  AppendString(user, 1, user_id);
+  AppendString(user, 2, user_name);
+  std::string stamp;
+  AppendString(stamp, 1, session_id);
+  AppendString(stamp, 2, user);
+  return stamp;
+}
+
+const char* RequestStamper::OnMessage(std::uint8_t flags, std::uint32_t length) {
+  if (flags != 0) {
+    is_compressed_ = true;
+    return flags == 1 ? "a compressed message" : "unknown flags on a message";
+  }
+  if (length > std::numeric_limits<std::int32_t>::max() - stamp_.size()) return "a message of more than 2 GiB";
+  const auto stamped = static_cast<std::uint32_t>(length + stamp_.size());
+  prefix_ = {0, static_cast<char>(stamped >> 24), static_cast<char>(stamped >> 16), static_cast<char>(stamped >> 8),
+             static_cast<char>(stamped)};
+  return nullptr;
+}
+
+std::string* RequestStamper::OnField(std::uint32_t number, WireType type, std::uint64_t, const char** refusal) {
+  if (number <= 2 && type != WireType::kLength) *refusal = "session_id or user_context of a wrong type";
+  return nullptr;
+}
+
+Status RequestStamper::Feed(std::string_view bytes, Sink& sink) {
+  std::size_t at = 0;
+  while (at < bytes.size()) {
+    const bool was_in_prefix = scanner_.is_in_prefix();
+    const std::size_t taken = scanner_.Feed(bytes.substr(at), *this);
+    if (scanner_.error()) {
+      if (is_compressed_)
+        return Unimplemented("The gateway does not take compressed messages: send them uncompressed.");
+      return InvalidArgument("The request is not a message that the gateway can vouch for: it has " +
+                             std::string(scanner_.error()) + ".");
+    }
+    if (!was_in_prefix) sink.Pass(at, taken);
+    at += taken;
+    if (!prefix_.empty()) {
+      sink.Prefix(prefix_);
+      prefix_.clear();
+    }
+    if (is_message_ended_) {
+      is_message_ended_ = false;
+      sink.Stamp(stamp_);
+    }
+  }
+  return {};
+}
+
+Status RequestStamper::Finish() const {
+  if (scanner_.is_at_boundary()) return {};
+  return InvalidArgument("The request ended inside a message.");
+}
+
+}  // namespace sgw::core
