@@ -1,7 +1,7 @@
 # sgw_add_plugin(<name> KIND <kind> SOURCES <files>
-#                [LINK <libraries>] [TESTS <files>] [TEST_LINK <libraries>] [CONFORMANCE_SETTINGS <json>])
+#                [LINK <libraries>] [TESTS <files>] [TEST_LINK <libraries>] [CONFORMANCE_SETTINGS <json>] [NO_INSTALL])
 #
-# Builds the plugin <name>.so in ${CMAKE_BINARY_DIR}/plugins and installs it where the gateway looks. The library exports
+# Builds the plugin <name>.so in ${CMAKE_BINARY_DIR}/plugins and installs it where the gateway looks (unless NO_INSTALL). The library exports
 # sgw_plugin_entry and nothing else, has no undefined symbols, and links what LINK says and the standard library. The
 # build fails when the tag that the SGW_ line wrote has another name or kind: auth, router, hot-pool, discovery, audit,
 # metrics or session-store.
@@ -15,7 +15,7 @@
 set(_sgw_cmake_dir "${CMAKE_CURRENT_LIST_DIR}")
 
 function(sgw_add_plugin name)
-  cmake_parse_arguments(PLUGIN "" "KIND;CONFORMANCE_SETTINGS" "SOURCES;LINK;TESTS;TEST_LINK" ${ARGN})
+  cmake_parse_arguments(PLUGIN "NO_INSTALL" "KIND;CONFORMANCE_SETTINGS" "SOURCES;LINK;TESTS;TEST_LINK" ${ARGN})
   if(NOT PLUGIN_KIND OR NOT PLUGIN_SOURCES OR PLUGIN_UNPARSED_ARGUMENTS)
     message(FATAL_ERROR "sgw_add_plugin(${name}): needs KIND and SOURCES, and does not know '${PLUGIN_UNPARSED_ARGUMENTS}'")
   endif()
@@ -40,8 +40,10 @@ function(sgw_add_plugin name)
   add_custom_command(TARGET ${name} POST_BUILD VERBATIM
     COMMAND ${CMAKE_COMMAND} -DFILE=$<TARGET_FILE:${name}> -DNAME=${name} -DKIND=${PLUGIN_KIND} -DNM=${CMAKE_NM}
             -DOBJCOPY=${CMAKE_OBJCOPY} -P ${here}/CheckPlugin.cmake)
-  include(GNUInstallDirs)
-  install(TARGETS ${name} LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR}/spark-gateway/plugins COMPONENT plugins)
+  if(NOT PLUGIN_NO_INSTALL)
+    include(GNUInstallDirs)
+    install(TARGETS ${name} LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR}/spark-gateway/plugins COMPONENT plugins)
+  endif()
 
   if(DEFINED SGW_BUILD_TESTS AND NOT SGW_BUILD_TESTS)
     return()

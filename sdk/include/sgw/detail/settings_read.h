@@ -79,7 +79,10 @@ Status ReadMembers(const Json& json, const std::string& path, T& out, std::vecto
   };
   std::apply([&](const auto&... each) { (read(each), ...); }, SchemaOf<T>());
   if constexpr (requires { { out.Validate() } -> std::same_as<Status>; }) {
-    if (status.ok()) status = out.Validate();
+    if (status.ok()) {
+      status = out.Validate();
+      if (!status.ok() && !path.empty()) status = Status(status.code(), path + ": " + status.message());
+    }
   }
   return status;
 }
