@@ -31,9 +31,10 @@ function(sgw_add_plugin name)
   add_library(${name} MODULE)
   target_link_libraries(${name} PRIVATE ${name}_objects)
   # Clang leaves the sanitizers' own symbols undefined in libraries; GCC does not.
-  target_link_options(${name} PRIVATE
-    -Wl,--version-script=${here}/plugin.map -Wl,--exclude-libs,ALL
-    $<$<NOT:$<AND:$<CXX_COMPILER_ID:Clang>,$<BOOL:${SGW_SANITIZE}>>>:-Wl,-z,defs>)
+  target_link_options(${name} PRIVATE -Wl,--version-script=${here}/plugin.map -Wl,--exclude-libs,ALL)
+  if(NOT (CMAKE_CXX_COMPILER_ID MATCHES Clang AND SGW_SANITIZE))
+    target_link_options(${name} PRIVATE -Wl,-z,defs)
+  endif()
   set_target_properties(${name} PROPERTIES
     PREFIX "" LIBRARY_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/plugins LINKER_LANGUAGE CXX
     LINK_DEPENDS ${here}/plugin.map)
