@@ -1,0 +1,172 @@
+#include <doctest/doctest.h>
+
+#include <cstdlib>
+#include <random>
+
+#include "core/config/load.h"
+#include "core/config/schema.h"
+#include "core/config/units.h"
+#include "core/config/yaml.h"
+
+using namespace sgw::core;
+
+namespace {
+
+const std::string kGood = R"(listeners:
+  - address: 127.0.0.1:0
+plugins:
+  okta: {use: auth_oidc, issuer: x}
+  drivers: {use: discovery_static}
+pipeline:
+  - auth: okta
+  - discovery: drivers
+)";
+
+// Everything that is said about a text; "" when it is fine.
+std::string Said(const std::string& text) {
+  Complaints complaints("gateway.yaml");
+  ParseConfig(text, "/etc/gateway", complaints);
+  return complaints.Text();
+}
+
+std::string Replaced(std::string from, const std::string& to, std::string text = kGood) {
+  const auto at = text.find(from);
+  REQUIRE(at != std::string::npos);
+  return text.replace(at, from.size(), to);
+}
+
+}  // namespace
+
+TEST_CASE("a small configuration has every default") {
+  Complaints complaints("gateway.yaml");
+  const auto config = ParseConfig(kGood, "/etc/gateway", complaints);
+  REQUIRE_MESSAGE(config, complaints.Text());
+  CHECK(complaints.Text().empty());
+  CHECK(config->listeners[0].name == "127.0.0.1:0");
+  CHECK(config->pipeline[0].kind == StepKind::kAuth);
+  CHECK(config->pipeline[1].hold == 25s);
+  CHECK(config->sessions.share == sgw::Share::kUser);
+  CHECK(config->plugins[0].settings.map.size() == 1);
+}
+
+TEST_CASE("each complaint says where, what was found and what would be right") {
+  CHECK(Said(Replaced("auth: okta", "auth: oktaa")) ==
+        "gateway.yaml:4:3: warning: plugins.okta is used by no step\n"
+        "gateway.yaml:7:11: pipeline[0]: no plugin 'oktaa' (did you mean 'okta'?)\n");
+  CHECK(Said(kGood + "sessons: {}\n") ==
+        "gateway.yaml:9:1: the configuration has no key 'sessons' (did you mean 'sessions'?)\n");
+  CHECK(
+      Said(kGood + "limits: {connections: many, buffer_bytes: 12 MB}\n") ==
+      "gateway.yaml:9:23: limits.connections must be a whole number of at least 1, not 'many'\n"
+      "gateway.yaml:9:43: limits.buffer_bytes must be a size such as 64KiB, 1MiB or a number of bytes, not '12 MB'\n");
+  CHECK(Said(kGood + "drain: {timeout: 5 minutes}\n") ==
+        "gateway.yaml:9:18: drain.timeout must be a duration such as 250ms, 25s, 30m or 24h, not '5 minutes'\n");
+  CHECK(Said(Replaced("  drivers", "  okta: {use: b}\n  drivers")) ==
+        "gateway.yaml:5:3: the key 'okta' stands here a second time\n");
+  CHECK(Said(Replaced("127.0.0.1:0", "localhost")) ==
+        "gateway.yaml:2:5: listeners[0].address must be host:port, [address]:port or unix:/path, not 'localhost'\n");
+}
+
+TEST_CASE("an order of steps that cannot work is refused at its line") {
+  CHECK(Said(Replaced("  - auth: okta\n", "")).find("listeners[0]: the pipeline has no auth step") !=
+        std::string::npos);
+  CHECK(Said(Replaced("  - auth: okta\n", "", Replaced("127.0.0.1:0", "127.0.0.1:0\n    open: true"))) ==
+        "gateway.yaml:5:3: warning: plugins.okta is used by no step\n");
+  CHECK(Said(Replaced("  - discovery: drivers\n", "")).find("no step yields an endpoint") != std::string::npos);
+  const std::string routed = Replaced("  drivers", "  r: {use: router_headers}\n  drivers");
+  CHECK(Said(Replaced("  - auth: okta\n", "  - router: r\n  - auth: okta\n", routed))
+            .find("pipeline[1]: auth comes before") != std::string::npos);
+  CHECK(Said(Replaced("  - discovery", "  - router: r\n  - router: r\n  - discovery", routed))
+            .find("pipeline[2]: a pipeline has one router") != std::string::npos);
+  CHECK(Said(Replaced("discovery: drivers", "discovery: drivers\n    create: true"))
+            .find("only a hot-pool step can have `create: true`") != std::string::npos);
+  CHECK(Said(Replaced("auth: okta", "oauth: okta")).find("no kind 'oauth' (did you mean 'auth'?)") !=
+        std::string::npos);
+  CHECK(Said(kGood + "  - hot_pool: [drivers, nobody]\n").find("no plugin 'nobody'") != std::string::npos);
+}
+
+TEST_CASE("a file that is no configuration is refused with a reason") {
+  CHECK(Said("") == "gateway.yaml:1:1: the file is empty; configs/README.md shows what belongs in it\n");
+  CHECK(Said("- a\n").find("must be a map") != std::string::npos);
+  CHECK(Said("a: &x 1\nb: *x\n") == "gateway.yaml:1:4: anchors and aliases are not supported; write the value out\n");
+  CHECK(Said("a:\n\t- b\n").find("tab") != std::string::npos);
+  CHECK(Said(std::string("a: \0b", 5)) == "gateway.yaml:1:4: a control character; is this a text file?\n");
+  CHECK(Said("a: \xff\n") == "gateway.yaml:1:4: a byte that is not UTF-8; is this a text file?\n");
+  CHECK(Said(std::string(2 << 20, 'a')).find("at most 1 MiB") != std::string::npos);
+  CHECK(Said(std::string(100, '[') + std::string(100, ']')).find("more than 32 levels") != std::string::npos);
+  Complaints complaints("nowhere.yaml");
+  CHECK_FALSE(LoadConfig("/nowhere.yaml", complaints));
+  CHECK(complaints.Text() == "nowhere.yaml: cannot read the file: No such file or directory\n");
+}
+
+TEST_CASE("a secret is replaced and never shown") {
+  setenv("SGW_TEST_SECRET", "hunter2", 1);
+  const std::string text = Replaced("issuer: x", "issuer: \"${env:SGW_TEST_SECRET}\"");
+  Complaints complaints("gateway.yaml");
+  const auto config = ParseConfig(text, "", complaints);
+  REQUIRE(config);
+  const Value* issuer = config->plugins[0].settings.Find("issuer");
+  CHECK(issuer->text == "hunter2");
+  CHECK(issuer->Shown() == "<secret>");
+  CHECK(Said(kGood + "workers: ${env:SGW_TEST_SECRET}\n") ==
+        "gateway.yaml:9:10: workers must be a whole number of at least 0, not <secret>\n");
+  CHECK(Said(kGood + "workers: ${env:SGW_NOT_THERE}\n") ==
+        "gateway.yaml:9:10: the environment has no variable 'SGW_NOT_THERE'\n");
+}
+
+TEST_CASE("settings are held against the plugin's schema and turned into its JSON") {
+  const auto schema = ReadSchema(*sgw::Json::Parse(R"([
+    {"name":"size","type":"integer","required":true,"doc":"How many."},
+    {"name":"age","type":"duration","required":false,"default":"30m","doc":""},
+    {"name":"key","type":"secret","required":false,"doc":""},
+    {"name":"spaces","type":"map","of":{"type":"list","of":{"type":"string"}},"required":false,"doc":""}])"));
+  REQUIRE(schema);
+  Complaints complaints("g.yaml");
+  auto good = ParseYaml("size: 3\nage: 2m\nkey: k\nspaces: {a: [x, y]}\n", complaints);
+  const auto checked = CheckSettings(*good, *schema, "plugins.p", complaints);
+  CHECK(complaints.Text().empty());
+  CHECK(checked.json == R"({"size":3,"age":120000,"key":"k","spaces":{"a":["x","y"]}})");
+  CHECK(checked.masked == R"({"size":"3","age":"2m","key":"<secret>","spaces":{"a":["x","y"]}})");
+  auto bad = ParseYaml("ages: 2m\nage: [1]\n", complaints);
+  CheckSettings(*bad, *schema, "plugins.p", complaints);
+  CHECK(complaints.Text() ==
+        "g.yaml:1:1: plugins.p has no setting 'ages' (did you mean 'age'?)\n"
+        "g.yaml:1:1: plugins.p needs 'size': How many.\n"
+        "g.yaml:2:6: plugins.p.age must be a duration such as 250ms, 25s, 30m or 24h, not a list\n");
+}
+
+TEST_CASE("durations and sizes are read exactly") {
+  CHECK(ParseDuration("250ms") == 250ms);
+  CHECK(ParseDuration("24h") == 24h);
+  CHECK(ParseDuration("0") == 0ms);
+  for (const char* bad : {"", "5", "-1s", "1.5s", "1 s", "9999999999999d", "s"}) CHECK_FALSE(ParseDuration(bad));
+  CHECK(ParseSize("64KiB") == 65536);
+  CHECK(ParseSize("17") == 17);
+  for (const char* bad : {"", "1KB", "-1", "9999999999999GiB"}) CHECK_FALSE(ParseSize(bad));
+  CHECK(FormatDuration(90s) == "90s");
+  CHECK(FormatSize(1 << 20) == "1MiB");
+}
+
+TEST_CASE("no text makes the reader fail other than by complaints") {
+  std::mt19937 random(7);
+  for (int round = 0; round < 3000; ++round) {
+    std::string text = kGood + "sessions: {idle_timeout: 60m}\nlog: {format: json}\n";
+    for (int i = 0; i < 4; ++i) {
+      const std::size_t at = random() % text.size();
+      switch (random() % 3) {
+        case 0:
+          text[at] = static_cast<char>(random() % 256);
+          break;
+        case 1:
+          text.erase(at, random() % 8);
+          break;
+        default:
+          text.insert(at, std::string(1, "{}[]:-&*!|>'\"%@`#\n\t ,"[random() % 22]));
+          break;
+      }
+    }
+    Complaints complaints("f");
+    const bool is_good = ParseConfig(text, "", complaints).has_value();
+    CHECK(is_good != complaints.has_errors());
+  }
+}
