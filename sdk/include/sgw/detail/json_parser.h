@@ -104,7 +104,7 @@ constexpr void AppendJsonEscaped(std::string& out, std::string_view text) {
         out.push_back(kHex[static_cast<unsigned char>(text[1]) >> 4]);
         out.push_back(kHex[static_cast<unsigned char>(text[1]) & 0xF]);
       } else {
-        out.append(text.substr(0, length));
+        for (const char each : text.substr(0, length)) out.push_back(each);
       }
       text.remove_prefix(length);
       continue;
