@@ -1,4 +1,5 @@
 # Fails unless FILE is a plugin as its sgw_add_plugin() says: one exported symbol, and a tag with this NAME and KIND.
+cmake_minimum_required(VERSION 3.25)
 execute_process(COMMAND ${NM} -D --defined-only ${FILE} OUTPUT_VARIABLE symbols COMMAND_ERROR_IS_FATAL ANY)
 string(REGEX REPLACE "(^|\n)[0-9a-fA-F]* +[A-Za-z] +" "\\1" symbols "${symbols}")
 string(STRIP "${symbols}" symbols)

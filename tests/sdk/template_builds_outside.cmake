@@ -1,4 +1,5 @@
 # Installs the SDK from BUILD, copies the template away, and builds and tests it against what was installed.
+cmake_minimum_required(VERSION 3.25)
 set(prefix ${WORK}/prefix)
 set(copy ${WORK}/router_by_group)
 file(REMOVE_RECURSE ${WORK})

@@ -2,7 +2,8 @@
 //
 // A handle is moved, never copied. When it is destroyed, reset or assigned over, its callback runs no more: if it is
 // running on another thread, the destructor waits for it; from within the callback itself it returns at once. So a
-// handle that is a member declared after what its callback uses makes that use safe.
+// handle that is a member declared after what its callback uses makes that use safe. Never let a handle go while holding
+// a lock that its callback takes.
 #pragma once
 
 #include <sgw/abi.h>
