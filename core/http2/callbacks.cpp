@@ -109,6 +109,20 @@ struct Callbacks {
     return 0;
   }
 
+  // A whole response makes the rest of the request pointless: the client is told to stop (RFC 9113, section 8.1).
+  static int OnFrameSend(nghttp2_session* session, const nghttp2_frame* frame, void* user) {
+    Connection& connection = Of(user);
+    const bool may_end = frame->hd.type == NGHTTP2_HEADERS || frame->hd.type == NGHTTP2_DATA;
+    if (!connection.is_server_ || !may_end || (frame->hd.flags & NGHTTP2_FLAG_END_STREAM) == 0) return 0;
+    const auto stream = Find(connection, frame->hd.stream_id);
+    if (!stream) return 0;
+    stream->has_sent_end_ = true;
+    if (!stream->has_peer_ended_ && !stream->is_reset_) {
+      nghttp2_submit_rst_stream(session, NGHTTP2_FLAG_NONE, frame->hd.stream_id, NGHTTP2_NO_ERROR);
+    }
+    return 0;
+  }
+
   static int OnFrameNotSend(nghttp2_session*, const nghttp2_frame* frame, int error, void* user) {
     // Not sent because the stream has just closed is no fault.
     if (error == NGHTTP2_ERR_STREAM_CLOSED || error == NGHTTP2_ERR_STREAM_CLOSING) return 0;
@@ -190,6 +204,7 @@ const nghttp2_session_callbacks* SessionCallbacks() {
     nghttp2_session_callbacks_set_on_data_chunk_recv_callback(made, Callbacks::OnData);
     nghttp2_session_callbacks_set_on_stream_close_callback(made, Callbacks::OnStreamClose);
     nghttp2_session_callbacks_set_before_frame_send_callback(made, Callbacks::BeforeFrameSend);
+    nghttp2_session_callbacks_set_on_frame_send_callback(made, Callbacks::OnFrameSend);
     nghttp2_session_callbacks_set_on_frame_not_send_callback(made, Callbacks::OnFrameNotSend);
     nghttp2_session_callbacks_set_send_data_callback(made, Callbacks::SendData);
     nghttp2_session_callbacks_set_data_source_read_length_callback(made, Callbacks::FrameLength);

@@ -20,7 +20,8 @@ namespace {
 
 constexpr std::int32_t kStreamWindow = 256 * 1024;
 constexpr std::uint32_t kMaxFrame = 1024 * 1024;
-constexpr unsigned kUserTimeoutMs = 30'000;
+constexpr unsigned kUserTimeoutMs = 30'000;  // also ends the kernel's keepalive
+constexpr int kKeepaliveSeconds = 10;
 
 struct Address {
   sockaddr_storage name{};
@@ -133,6 +134,8 @@ void ClientConnection::Connected(int fd) {
   const int on = 1;
   setsockopt(early_->fd(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
   setsockopt(early_->fd(), SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on));
+  setsockopt(early_->fd(), IPPROTO_TCP, TCP_KEEPIDLE, &kKeepaliveSeconds, sizeof(kKeepaliveSeconds));
+  setsockopt(early_->fd(), IPPROTO_TCP, TCP_KEEPINTVL, &kKeepaliveSeconds, sizeof(kKeepaliveSeconds));
   setsockopt(early_->fd(), IPPROTO_TCP, TCP_USER_TIMEOUT, &kUserTimeoutMs, sizeof(kUserTimeoutMs));
   last_error_ = "connected, but no HTTP/2 SETTINGS came";
   const std::array settings = {

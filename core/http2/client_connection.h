@@ -30,6 +30,8 @@ class ClientConnection final : public Connection {
   // Opens a stream with this request head. Null when there is no room or no new streams are taken; ask can_open().
   std::shared_ptr<Stream> Open(const HeaderBlock& headers, bool is_end, StreamHandler& handler);
   bool can_open() const;
+  // Takes no new streams for good: the peer said so, or it closes when idle.
+  bool is_leaving() const { return is_leaving_ || is_closed(); }
   // Closes now if no stream is open, otherwise when the last has ended.
   void CloseWhenIdle();
 

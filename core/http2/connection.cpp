@@ -255,7 +255,7 @@ void Connection::CloseStream(std::int32_t id, ErrorCode code) {
     close.reason = stream->reset_reason_;
   } else if (code == ErrorCode::kRefusedStream) {
     close.reason = CloseReason::kNotProcessed;
-  } else if (code != ErrorCode::kNoError || !stream->has_peer_ended_) {
+  } else if (code != ErrorCode::kNoError || !(stream->has_peer_ended_ || stream->has_sent_end_)) {
     close.reason = CloseReason::kPeerReset;
   }
   Unheld(*stream, stream->held_bytes_);

@@ -122,6 +122,7 @@ class Stream : public std::enable_shared_from_this<Stream> {
   bool is_end_queued_ = false;
   bool has_had_head_ = false;
   bool has_peer_ended_ = false;
+  bool has_sent_end_ = false;  // a server's stream only
   bool is_reset_ = false;
   bool is_over_budget_ = false;
   CloseReason reset_reason_ = CloseReason::kLocalReset;

@@ -1,0 +1,134 @@
+#include "core/upstream/endpoint_table.h"
+
+#include <spdlog/spdlog.h>
+
+#include <algorithm>
+#include <tuple>
+
+namespace sgw::core {
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr SteadyTime::duration kFirstPause = 250ms;
+constexpr SteadyTime::duration kLongestPause = 5s;
+
+SteadyTime::duration PauseAfter(int failures) {
+  return std::min(kLongestPause, kFirstPause * (1 << std::min(failures - 1, 10)));
+}
+
+}  // namespace
+
+std::string EndpointKey(std::string_view address, std::string_view incarnation) {
+  std::string key;
+  key.reserve(address.size() + 1 + incarnation.size());
+  return key.append(address).append(1, '\n').append(incarnation);
+}
+
+Status EndpointState::SetAside(SteadyTime now) const {
+  if (!is_set_aside(now)) return {};
+  const std::lock_guard lock(mutex_);
+  return Unavailable(last_error_);
+}
+
+SteadyTime::duration EndpointState::pause_left(SteadyTime now) const {
+  return std::max(until_.load() - now.time_since_epoch(), SteadyTime::duration::zero());
+}
+
+SteadyTime EndpointState::last_failure() const {
+  const std::lock_guard lock(mutex_);
+  return last_failure_;
+}
+
+std::shared_ptr<EndpointState> EndpointTable::Of(const std::string& address, const std::string& incarnation) {
+  const std::lock_guard lock(mutex_);
+  if (states_.size() >= sweep_at_) Sweep();
+  std::weak_ptr<EndpointState>& known = states_[EndpointKey(address, incarnation)];
+  auto state = known.lock();
+  if (!state) {
+    state = std::make_shared<EndpointState>(address, incarnation);
+    known = state;
+  }
+  return state;
+}
+
+void EndpointTable::Sweep() {
+  std::erase_if(states_, [](const auto& entry) { return entry.second.expired(); });
+  sweep_at_ = std::max<std::size_t>(64, 2 * states_.size());
+}
+
+void EndpointTable::Bind(const std::string& address, const std::string& incarnation) {
+  auto state = Of(address, incarnation);
+  const std::lock_guard lock(mutex_);
+  if (state->bound++ == 0) bound_[EndpointKey(address, incarnation)] = std::move(state);
+}
+
+void EndpointTable::Unbind(const std::string& address, const std::string& incarnation) {
+  {
+    const std::lock_guard lock(mutex_);
+    const auto at = bound_.find(EndpointKey(address, incarnation));
+    if (at == bound_.end() || --at->second->bound > 0) return;
+    bound_.erase(at);
+  }
+  if (on_withdrawn_) on_withdrawn_(address, incarnation);
+}
+
+void EndpointTable::Reached(EndpointState& state) {
+  bool was_failing = false;
+  {
+    const std::lock_guard lock(state.mutex_);
+    was_failing = state.failures_.exchange(0) > 0;
+    state.until_ = SteadyTime::duration::zero();
+    state.last_error_.clear();
+  }
+  if (was_failing) spdlog::info("endpoint {}: reachable again", state.address);
+  if (listener_) listener_->OnReachable(state.address, state.incarnation);
+}
+
+void EndpointTable::Failed(EndpointState& state, SteadyTime started, const Status& why) {
+  const SteadyTime now = clock_.Now();
+  SteadyTime since;
+  int failures = 0;
+  {
+    const std::lock_guard lock(state.mutex_);
+    failures = ++state.failures_;
+    ++state.total_failures_;
+    if (failures == 1) state.since_ = started;
+    since = state.since_;
+    state.last_failure_ = now;
+    state.last_error_ = why.message();
+    state.until_ = (now + PauseAfter(failures)).time_since_epoch();
+  }
+  if (failures == 1) spdlog::warn("endpoint {}: {}", state.address, why.message());
+  if (listener_) listener_->OnUnreachable(state.address, state.incarnation, since, why);
+}
+
+std::vector<EndpointView> EndpointTable::Snapshot() const {
+  std::vector<std::shared_ptr<EndpointState>> states;
+  {
+    const std::lock_guard lock(mutex_);
+    for (const auto& [key, weak] : states_) {
+      if (auto state = weak.lock()) states.push_back(std::move(state));
+    }
+  }
+  std::vector<EndpointView> views;
+  views.reserve(states.size());
+  for (const auto& state : states) {
+    const std::lock_guard lock(state->mutex_);
+    EndpointView view{state->address, state->incarnation,     "idle", state->connections, state->streams,
+                      state->bound,   state->total_failures_, {}};
+    if (state->failures_ > 0) {
+      view.state = "failing";
+      view.last_error = state->last_error_;
+    } else if (view.connections > 0) {
+      view.state = "connected";
+    }
+    views.push_back(std::move(view));
+  }
+  std::sort(views.begin(), views.end(), [](const EndpointView& a, const EndpointView& b) {
+    return std::tie(a.address, a.incarnation) < std::tie(b.address, b.incarnation);
+  });
+  return views;
+}
+
+}  // namespace sgw::core

@@ -1,0 +1,283 @@
+#include "core/upstream/pool.h"
+
+#include <algorithm>
+#include <deque>
+
+namespace sgw::core {
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr auto kSweepEvery = 30s;
+constexpr auto kRememberFailures = 60s;
+
+}  // namespace
+
+struct UpstreamPool::Link {
+  std::shared_ptr<ClientConnection> connection;
+  SteadyTime started{};
+  SteadyTime last_busy{};
+  bool is_ready = false;
+};
+
+// What this worker has of one endpoint.
+struct UpstreamPool::Group {
+  UpstreamPool* pool = nullptr;  // null once the pool has gone
+  std::shared_ptr<EndpointState> state;
+  std::vector<std::unique_ptr<Link>> links;
+  std::deque<UpstreamWaiter*> waiters;
+  Timer retry;
+  int counted_streams = 0;
+  int counted_links = 0;
+
+  bool is_connecting() const {
+    return std::any_of(links.begin(), links.end(), [](const auto& link) { return !link->is_ready; });
+  }
+  std::size_t leaving() const {
+    return static_cast<std::size_t>(std::count_if(
+        links.begin(), links.end(), [](const auto& link) { return link->is_ready && link->connection->is_leaving(); }));
+  }
+};
+
+UpstreamPool::UpstreamPool(Worker& worker, EndpointTable& table, UpstreamOptions options)
+    : worker_(worker), table_(table), options_(std::move(options)) {}
+
+UpstreamPool::~UpstreamPool() {
+  for (auto& [key, group] : groups_) {
+    group->pool = nullptr;
+    group->retry.Cancel();
+    for (UpstreamWaiter* waiter : group->waiters) waiter->waits_in_.reset();
+    group->waiters.clear();
+    group->state->streams -= group->counted_streams;
+    group->state->connections -= group->counted_links;
+    const UpstreamPool* mine = this;
+    group->state->prober.compare_exchange_strong(mine, nullptr);
+    for (auto& link : group->links) link->connection->Close();
+    group->links.clear();
+  }
+}
+
+std::shared_ptr<UpstreamPool::Group> UpstreamPool::GroupOf(const std::string& address, const std::string& incarnation) {
+  std::shared_ptr<Group>& group = groups_[EndpointKey(address, incarnation)];
+  if (!group) {
+    group = std::make_shared<Group>();
+    group->pool = this;
+    group->state = table_.Of(address, incarnation);
+    if (!sweep_.is_pending()) sweep_ = worker_.StartTimer(kSweepEvery, [this] { Sweep(); });
+  }
+  return group;
+}
+
+ClientConnection* UpstreamPool::RoomIn(Group& group) {
+  for (const auto& link : group.links) {
+    if (link->is_ready && link->connection->can_open()) return link->connection.get();
+  }
+  return nullptr;
+}
+
+void UpstreamPool::Get(const std::string& address, const std::string& incarnation, UpstreamWaiter& waiter) {
+  const std::shared_ptr<Group> group = GroupOf(address, incarnation);
+  if (group->waiters.empty()) {
+    if (ClientConnection* connection = RoomIn(*group)) {
+      waiter.OnConnection(*connection);
+      return Recount(*group);
+    }
+  }
+  if (group->links.size() == group->leaving()) {
+    if (const Status why = group->state->SetAside(table_.clock().Now()); !why.ok()) return waiter.OnNoConnection(why);
+  }
+  if (group->waiters.size() >= options_.max_waiting) {
+    return waiter.OnNoConnection(Unavailable("The driver " + address + " takes no more streams, and " +
+                                             std::to_string(group->waiters.size()) + " calls wait for it already."));
+  }
+  group->waiters.push_back(&waiter);
+  waiter.waits_in_ = group;
+  Connect(group);
+}
+
+void UpstreamPool::Leave(UpstreamWaiter& waiter) {
+  const auto group = std::static_pointer_cast<Group>(std::exchange(waiter.waits_in_, nullptr));
+  if (group) std::erase(group->waiters, &waiter);
+}
+
+void UpstreamPool::Connect(const std::shared_ptr<Group>& group) {
+  if (group->is_connecting() || group->links.size() - group->leaving() >= options_.max_connections) return;
+  group->retry.Cancel();
+  auto owned = std::make_unique<Link>();
+  Link* const link = owned.get();
+  link->started = link->last_busy = table_.clock().Now();
+  group->links.push_back(std::move(owned));
+  ClientConnection::Setup setup;
+  setup.options = options_.connection;
+  setup.address = group->state->address;
+  setup.connect_timeout = options_.connect_timeout;
+  setup.on_ready = [weak = std::weak_ptr(group), link](const Status& status) {
+    const auto self = weak.lock();
+    if (self && self->pool) self->pool->OnReady(self, link, status);
+  };
+  setup.on_closed = [weak = std::weak_ptr(group), link] {
+    const auto self = weak.lock();
+    if (self && self->pool) self->pool->OnClosed(self, link);
+  };
+  setup.on_streams_changed = [weak = std::weak_ptr(group), link] {
+    const auto self = weak.lock();
+    if (!self || !self->pool) return;
+    link->last_busy = self->pool->table_.clock().Now();
+    self->pool->Serve(self);
+  };
+  link->connection = ClientConnection::Connect(worker_, std::move(setup));
+}
+
+void UpstreamPool::OnReady(const std::shared_ptr<Group>& group, Link* link, const Status& status) {
+  if (status.ok()) {
+    link->is_ready = true;
+    const UpstreamPool* mine = this;
+    group->state->prober.compare_exchange_strong(mine, nullptr);
+    table_.Reached(*group->state);
+    return Serve(group);
+  }
+  const SteadyTime started = link->started;
+  std::erase_if(group->links, [&](const auto& owned) { return owned.get() == link; });
+  table_.Failed(*group->state, started, status);
+  // Streams that other connections have still are no help to those who wait when none of them takes new ones.
+  if (group->links.size() == group->leaving()) Refuse(*group, status);
+  KeepTrying(group);
+}
+
+void UpstreamPool::OnClosed(const std::shared_ptr<Group>& group, Link* link) {
+  const bool was_idle = table_.clock().Now() - link->last_busy + 5s >= options_.connection.idle_timeout;
+  std::erase_if(group->links, [&](const auto& owned) { return owned.get() == link; });
+  Recount(*group);
+  if (!group->waiters.empty()) {
+    Connect(group);
+  } else if (!was_idle && !is_closing_) {
+    KeepTrying(group);
+  }
+}
+
+void UpstreamPool::Serve(const std::shared_ptr<Group>& group) {
+  while (!group->waiters.empty()) {
+    ClientConnection* connection = RoomIn(*group);
+    if (!connection) {
+      Connect(group);
+      break;
+    }
+    UpstreamWaiter* waiter = group->waiters.front();
+    group->waiters.pop_front();
+    const auto keep = std::exchange(waiter->waits_in_, nullptr);
+    waiter->OnConnection(*connection);
+  }
+  Recount(*group);
+}
+
+void UpstreamPool::Refuse(Group& group, const Status& why) {
+  // The endpoint is set aside: who asks again in here does not wait.
+  while (!group.waiters.empty()) {
+    UpstreamWaiter* waiter = group.waiters.front();
+    group.waiters.pop_front();
+    const auto keep = std::exchange(waiter->waits_in_, nullptr);
+    waiter->OnNoConnection(why);
+  }
+}
+
+// A server with sessions is tried again until it answers or they have gone, by one worker for all.
+void UpstreamPool::KeepTrying(const std::shared_ptr<Group>& group) {
+  EndpointState& state = *group->state;
+  const UpstreamPool* nobody = nullptr;
+  const UpstreamPool* mine = this;
+  if (state.bound == 0 || state.connections > 0) {
+    state.prober.compare_exchange_strong(mine, nullptr);
+    return;
+  }
+  if (state.prober != this && !state.prober.compare_exchange_strong(nobody, this)) return;
+  group->retry = worker_.StartTimer(state.pause_left(table_.clock().Now()), [this, weak = std::weak_ptr(group)] {
+    const auto self = weak.lock();
+    if (!self || !self->pool) return;
+    if (self->state->bound > 0 && self->state->connections == 0) return Connect(self);
+    const UpstreamPool* still_mine = this;
+    self->state->prober.compare_exchange_strong(still_mine, nullptr);
+  });
+}
+
+void UpstreamPool::Recount(Group& group) {
+  int streams = 0;
+  int links = 0;
+  for (const auto& link : group.links) {
+    if (!link->is_ready) continue;
+    ++links;
+    streams += static_cast<int>(link->connection->streams());
+  }
+  if (const int change = streams - std::exchange(group.counted_streams, streams)) group.state->streams += change;
+  if (const int change = links - std::exchange(group.counted_links, links)) group.state->connections += change;
+}
+
+const Endpoint* UpstreamPool::Choose(std::span<const Endpoint> endpoints, std::span<const Endpoint* const> tried) {
+  const SteadyTime now = table_.clock().Now();
+  const Endpoint* best = nullptr;
+  double best_score = 0;
+  bool is_best_aside = false;
+  // A different first one each time: among equals nobody is always chosen.
+  const std::size_t start = endpoints.empty() ? 0 : next_choice_++ % endpoints.size();
+  for (std::size_t i = 0; i < endpoints.size(); ++i) {
+    const Endpoint& endpoint = endpoints[(start + i) % endpoints.size()];
+    if (std::find(tried.begin(), tried.end(), &endpoint) != tried.end()) continue;
+    const EndpointState& state = *GroupOf(endpoint.address, endpoint.incarnation)->state;
+    const bool is_aside = state.is_set_aside(now);
+    const double score = (state.streams.load(std::memory_order_relaxed) + 1.0) / std::max(1U, endpoint.weight);
+    if (best && (is_aside > is_best_aside || (is_aside == is_best_aside && score >= best_score))) continue;
+    best = &endpoint;
+    best_score = score;
+    is_best_aside = is_aside;
+  }
+  return best;
+}
+
+void UpstreamPool::Withdraw(const std::string& address, const std::string& incarnation) {
+  const auto at = groups_.find(EndpointKey(address, incarnation));
+  if (at == groups_.end() || at->second->state->bound > 0) return;
+  const std::shared_ptr<Group> group = at->second;
+  std::vector<std::shared_ptr<ClientConnection>> ready;
+  for (const auto& link : group->links) {
+    if (link->is_ready) ready.push_back(link->connection);
+  }
+  for (const auto& connection : ready) connection->CloseWhenIdle();
+}
+
+void UpstreamPool::CloseAll() {
+  is_closing_ = true;
+  std::vector<std::shared_ptr<ClientConnection>> all;
+  for (const auto& [key, group] : groups_) {
+    group->retry.Cancel();
+    for (const auto& link : group->links) all.push_back(link->connection);
+  }
+  for (const auto& connection : all) connection->CloseWhenIdle();
+}
+
+void UpstreamPool::Sweep() {
+  const SteadyTime now = table_.clock().Now();
+  std::erase_if(groups_, [&](const auto& entry) {
+    const Group& group = *entry.second;
+    return group.links.empty() && group.waiters.empty() && !group.retry.is_pending() &&
+           (!group.state->is_failing() || now - group.state->last_failure() > kRememberFailures);
+  });
+  if (!groups_.empty()) sweep_ = worker_.StartTimer(kSweepEvery, [this] { Sweep(); });
+}
+
+UpstreamPools::UpstreamPools(WorkerPool& workers, EndpointTable& table, const UpstreamOptions& options)
+    : table_(table) {
+  for (std::size_t i = 0; i < workers.size(); ++i) {
+    pools_.push_back(std::make_unique<UpstreamPool>(workers[i], table, options));
+  }
+  table.SetWithdrawn(
+      [this](const std::string& address, const std::string& incarnation) { Withdraw(address, incarnation); });
+}
+
+UpstreamPools::~UpstreamPools() { table_.SetWithdrawn(nullptr); }
+
+void UpstreamPools::Withdraw(const std::string& address, const std::string& incarnation) {
+  for (const auto& pool : pools_) {
+    pool->worker().Post([raw = pool.get(), address, incarnation] { raw->Withdraw(address, incarnation); });
+  }
+}
+
+}  // namespace sgw::core

@@ -1,0 +1,120 @@
+// UpstreamPool: the connections of one worker to the servers, opened when a call needs one and shared by all of its
+// calls.
+//
+// A further connection to the same server opens when the others have no room for a stream or take no new ones (GOAWAY).
+// A connection closes by itself when it has had no stream for the idle time, when its server says nothing any more, or
+// when its endpoint is withdrawn and its last stream has ended.
+//
+// Everything happens on the pool's worker.
+#pragma once
+
+#include <sgw/values.h>
+
+#include <memory>
+#include <span>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "core/http2/client_connection.h"
+#include "core/upstream/endpoint_table.h"
+#include "core/worker/worker.h"
+
+namespace sgw::core {
+
+// Somebody who wants to open a stream.
+class UpstreamWaiter {
+ public:
+  virtual ~UpstreamWaiter() = default;
+  // The connection has room for a stream: it is to be opened now, or never.
+  virtual void OnConnection(ClientConnection& connection) = 0;
+  // There is none and will be none; UNAVAILABLE.
+  virtual void OnNoConnection(const Status& why) = 0;
+
+ private:
+  friend class UpstreamPool;
+  std::shared_ptr<void> waits_in_;
+};
+
+struct UpstreamOptions {
+  // Upstream, silence is broken every five minutes and only with calls: grpc-java, as Spark up to 4.2 sets it up, takes
+  // more for an attack. The kernel's keepalive and user timeout find a dead peer sooner.
+  static ConnectionOptions Defaults() {
+    ConnectionOptions options;
+    options.ping_interval = std::chrono::minutes(5);
+    options.ping_without_streams = false;
+    options.idle_timeout = std::chrono::minutes(10);
+    return options;
+  }
+  ConnectionOptions connection = Defaults();
+  std::chrono::milliseconds connect_timeout{5'000};
+  std::size_t max_connections = 16;  // to one endpoint
+  std::size_t max_waiting = 1'000;   // for one endpoint
+};
+
+class UpstreamPool {
+ public:
+  UpstreamPool(Worker& worker, EndpointTable& table, UpstreamOptions options);
+  // Closes every connection; whoever still waits hears nothing more.
+  ~UpstreamPool();
+  UpstreamPool(const UpstreamPool&) = delete;
+  UpstreamPool& operator=(const UpstreamPool&) = delete;
+
+  // Answers the waiter once, perhaps before it returns, unless Leave comes first.
+  void Get(const std::string& address, const std::string& incarnation, UpstreamWaiter& waiter);
+  // The waiter wants no answer any more. Harmless when it does not wait.
+  void Leave(UpstreamWaiter& waiter);
+
+  // The endpoint for a call that may go to any of them: one that is not set aside, with the fewest streams for its
+  // weight. Null only when there are none. `tried`: indices that are not to be chosen again.
+  const Endpoint* Choose(std::span<const Endpoint> endpoints, std::span<const Endpoint* const> tried = {});
+
+  // The endpoint is not used any more.
+  void Withdraw(const std::string& address, const std::string& incarnation);
+  // Closes what has no stream and the rest at the end of its last one. For the end of the process.
+  void CloseAll();
+
+  Worker& worker() { return worker_; }
+
+ private:
+  struct Group;
+  struct Link;
+
+  std::shared_ptr<Group> GroupOf(const std::string& address, const std::string& incarnation);
+  static ClientConnection* RoomIn(Group& group);
+  void Connect(const std::shared_ptr<Group>& group);
+  void OnReady(const std::shared_ptr<Group>& group, Link* link, const Status& status);
+  void OnClosed(const std::shared_ptr<Group>& group, Link* link);
+  void Serve(const std::shared_ptr<Group>& group);
+  void Refuse(Group& group, const Status& why);
+  void KeepTrying(const std::shared_ptr<Group>& group);
+  void Recount(Group& group);
+  void Sweep();
+
+  Worker& worker_;
+  EndpointTable& table_;
+  const UpstreamOptions options_;
+  std::unordered_map<std::string, std::shared_ptr<Group>> groups_;
+  std::size_t next_choice_ = 0;
+  Timer sweep_;
+  bool is_closing_ = false;
+};
+
+// The pools of the process, one for each worker.
+class UpstreamPools {
+ public:
+  // Before the workers start. The table tells these pools when an endpoint is withdrawn.
+  UpstreamPools(WorkerPool& workers, EndpointTable& table, const UpstreamOptions& options);
+  // After the workers have stopped.
+  ~UpstreamPools();
+
+  UpstreamPool& operator[](std::size_t index) { return *pools_[index]; }
+  // Any thread.
+  void Withdraw(const std::string& address, const std::string& incarnation);
+
+ private:
+  std::vector<std::unique_ptr<UpstreamPool>> pools_;
+  EndpointTable& table_;
+};
+
+}  // namespace sgw::core
