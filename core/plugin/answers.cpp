@@ -1,0 +1,84 @@
+#include "core/plugin/answers.h"
+
+#include <algorithm>
+
+namespace sgw::core {
+namespace {
+
+constexpr std::uint64_t kMaxText = 1 << 20;
+constexpr std::uint64_t kMaxItems = 10'000;
+
+std::vector<std::string> TextsOf(sgw_views views) {
+  std::vector<std::string> texts;
+  for (std::uint64_t i = 0; i < std::min(views.count, kMaxItems); ++i) texts.push_back(TextOf(views.items[i]));
+  return texts;
+}
+
+StringMap PairsOf(sgw_pairs pairs) {
+  StringMap map;
+  for (std::uint64_t i = 0; i < std::min(pairs.count, kMaxItems); ++i) {
+    map.emplace_back(TextOf(pairs.items[i].key), TextOf(pairs.items[i].value));
+  }
+  return map;
+}
+
+HeaderEdits EditsOf(const sgw_header_edits& raw) { return {TextsOf(raw.remove), PairsOf(raw.set)}; }
+
+template <typename T>
+void Set(std::int64_t raw, std::optional<T>& into) {
+  if (raw >= 0) into = T(raw);
+}
+
+}  // namespace
+
+std::string TextOf(sgw_view view) {
+  return view.data ? std::string(view.data, std::min(view.size, kMaxText)) : std::string();
+}
+
+Status StatusOf(const sgw_status* raw) {
+  if (!raw) return Internal("the plugin gave no status");
+  if (raw->code == 0) return {};
+  const auto code = raw->code < 0 || raw->code > 16 ? StatusCode::kUnknown : static_cast<StatusCode>(raw->code);
+  if (raw->retry_ms >= 0) return {code, TextOf(raw->message), RetryIn(Duration(raw->retry_ms))};
+  return {code, TextOf(raw->message)};
+}
+
+Identity IdentityOf(const sgw_identity& raw) {
+  Identity identity;
+  identity.subject = TextOf(raw.subject);
+  identity.user_name = TextOf(raw.user_name);
+  identity.groups = TextsOf(raw.groups);
+  identity.claims = PairsOf(raw.claims);
+  if (raw.expiry_wall_ns > 0) identity.expiry = WallTime(std::chrono::nanoseconds(raw.expiry_wall_ns));
+  identity.headers = EditsOf(raw.headers);
+  identity.is_as_claimed = raw.as_claimed != 0;
+  return identity;
+}
+
+Route RouteOf(const sgw_route& raw) {
+  Route route;
+  route.namespace_ = TextOf(raw.name_space);
+  route.team = TextOf(raw.team);
+  route.environment = TextOf(raw.environment);
+  route.service_class = TextOf(raw.service_class);
+  route.labels = PairsOf(raw.labels);
+  route.attributes = PairsOf(raw.attributes);
+  route.made_from = TextsOf(raw.made_from);
+  route.headers = EditsOf(raw.headers);
+  if (const sgw_policy* policy = raw.policy) {
+    if (policy->share >= 1 && policy->share <= 3) route.policy.share = static_cast<Share>(policy->share);
+    Set(policy->idle_timeout_ms, route.policy.idle_timeout);
+    Set(policy->max_age_ms, route.policy.max_age);
+    Set(policy->max_sessions, route.policy.max_sessions);
+    Set(policy->max_operations, route.policy.max_operations);
+    Set(policy->calls_per_second, route.policy.calls_per_second);
+  }
+  return route;
+}
+
+Endpoint EndpointOf(const sgw_endpoint& raw) {
+  return {TextOf(raw.address),      TextOf(raw.incarnation), Secret(TextOf(raw.token)),
+          std::max(raw.weight, 1u), EditsOf(raw.headers),    PairsOf(raw.labels)};
+}
+
+}  // namespace sgw::core

@@ -1,0 +1,39 @@
+// What plugins answer, as the core keeps it: values of the SDK, copied out of the boundary's views.
+#pragma once
+
+#include <sgw/abi.h>
+#include <sgw/values.h>
+
+#include <atomic>
+#include <memory>
+#include <string>
+#include <variant>
+#include <vector>
+
+namespace sgw::core {
+
+// A discovery's list of endpoints; it does not change after it was handed out.
+using Snapshot = std::shared_ptr<const std::vector<Endpoint>>;
+// A session store's answer: the binding that holds.
+struct BindingAnswer {
+  std::string binding;
+};
+// start, quiesce, stop, admit: Status alone.
+struct Done {};
+
+using PluginAnswer = std::variant<std::monostate, Identity, Route, Lease, Snapshot, BindingAnswer, Done, Next, Status>;
+
+// Copies. Views with wild sizes are the plugin's fault and cut at 1 MiB.
+std::string TextOf(sgw_view view);
+Status StatusOf(const sgw_status* status);
+Identity IdentityOf(const sgw_identity& raw);
+Route RouteOf(const sgw_route& raw);
+Endpoint EndpointOf(const sgw_endpoint& raw);
+
+}  // namespace sgw::core
+
+// The host's side of the handle: one count per owner.
+struct sgw_snapshot {
+  std::atomic<int> count{1};
+  sgw::core::Snapshot endpoints;
+};

@@ -1,0 +1,39 @@
+// Inspection of a plugin file before any of its code runs.
+#pragma once
+
+#include <sgw/status.h>
+
+#include <string>
+#include <vector>
+
+#include "core/config/config.h"
+#include "core/config/schema.h"
+
+namespace sgw::core {
+
+// What the tag in the file says of it; <sgw/abi.h> has its form at SGW_TAG_MAGIC.
+struct Tag {
+  std::string name;
+  StepKind kind = StepKind::kAuth;
+  int abi_major = 0;
+  int abi_minor = 0;
+  std::string sdk;
+  std::string sanitizer;
+  std::vector<std::string> capabilities;
+  std::vector<SettingSchema> settings;
+
+  bool has(std::string_view capability) const;
+};
+
+// Reads an ELF image. The message of a refusal is what it has, what was wanted and what to do; the caller adds the
+// file.
+Result<Tag> Inspect(std::string_view image);
+
+// "address", "thread" or "": what this binary was built with.
+const char* OwnSanitizer();
+
+// The file of a `use:`: a path, or a library's name ('-' and '_' alike) in one of the directories. NOT_FOUND names the
+// nearest one.
+Result<std::string> FindLibrary(const std::string& use, const std::vector<std::string>& directories);
+
+}  // namespace sgw::core
