@@ -1,0 +1,41 @@
+// CallContext: one call as the pipeline sees it: the facts that came with it, and what the steps decided.
+#pragma once
+
+#include <sgw/values.h>
+
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "core/plugin/call_facts.h"
+
+namespace sgw::core {
+
+struct CallContext {
+  std::shared_ptr<CallFacts> facts = std::make_shared<CallFacts>();
+  std::optional<Identity> identity;  // after auth; with is_as_claimed until the claim was filled in
+  Route route;                       // after the router; empty without one
+  std::string refused_by;            // instance name of the step that ended the call, or a word of the core's
+
+  // What the client said, once it was read.
+  std::string session_id;
+  std::string operation_id;
+  std::string client_type;
+};
+
+// Six hex digits that are unlikely to be seen twice in a day's log; not a secret.
+std::string NewCallId();
+// The received traceparent when it has the W3C form, else a new one.
+std::string TraceParent(std::string_view received);
+
+// Puts the client's word in the place of an as-claimed identity. UNAUTHENTICATED: it said nothing, and no default is
+// set.
+Status FillClaim(Identity& identity, const std::string& claimed_user);
+
+// The user_id that a driver sees: unique across realms, and without a comma, which Spark's job tags cannot have.
+std::string StampedUserId(const Identity& identity);
+
+// The message with " [call 7f3a91]" at its end.
+Status WithCallId(const Status& status, const std::string& call_id);
+
+}  // namespace sgw::core

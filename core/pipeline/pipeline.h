@@ -1,0 +1,97 @@
+// Pipeline: the steps of one configuration, asked in their order.
+//
+// Steps of one kind are alternatives: the first that does not say Next decides. Every question may be pending; the run
+// goes on where it was asked, on the same worker. A Run is the right to the answer: dropping it cancels what is
+// pending.
+//
+// Immutable and safe for concurrent use. Pins its generation.
+#pragma once
+
+#include <sgw/values.h>
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "core/config/config.h"
+#include "core/pipeline/call_context.h"
+#include "core/plugin/generation.h"
+
+namespace sgw::core {
+
+// A run of questions; see above.
+class Run {
+ public:
+  virtual ~Run() = default;
+};
+
+// A server for a sharing key.
+struct Found {
+  Endpoint endpoint;
+  std::string lease_id;        // of a hot pool; empty for a discovered endpoint
+  Instance* source = nullptr;  // who gave it
+};
+
+class Pipeline {
+ public:
+  struct Step {
+    StepConfig config;
+    Instance* instance;
+  };
+
+  // The configuration was found to make sense (CheckPipeline), and every instance is in the generation.
+  Pipeline(const Config& config, std::shared_ptr<Generation> generation, MetricsRegistry& metrics);
+
+  bool has_auth() const { return !auth_.empty(); }
+  bool has_router() const { return router_.size() == 1; }
+  // Whether an operation's start is to be admitted.
+  bool has_admission() const { return !admitters_.empty(); }
+  Generation& generation() const { return *generation_; }
+  // How long one caller is kept waiting for a server.
+  std::chrono::milliseconds hold() const { return hold_; }
+
+  using Done = std::function<void(Status)>;
+  // Sets context.identity. UNAUTHENTICATED when every step says Next. `done` is called exactly once, perhaps before the
+  // function returns; not after the Run was dropped. The context outlives the Run.
+  std::unique_ptr<Run> Authenticate(CallContext& context, Done done) const;
+  // Sets context.route; without a router it stays empty and `done` hears OK.
+  std::unique_ptr<Run> FindRoute(CallContext& context, Done done) const;
+
+  struct EndpointRequest {
+    std::shared_ptr<const CallFacts> facts;    // of the first caller
+    std::shared_ptr<const Identity> identity;  // null without an auth step
+    Route route;
+    std::string key;
+    // Chooses among discovered endpoints; none: nothing there is to be used now.
+    std::function<std::optional<Endpoint>(const std::vector<Endpoint>&)> choose;
+    std::function<void(const std::string& phase)> on_phase;
+  };
+  // Asks hot-pool, discovery and hot-pool(create) steps in their order. FAILED_PRECONDITION when nobody has such
+  // servers, UNAVAILABLE when one knows the namespace and nothing is ready, or a step took longer than it may.
+  std::unique_ptr<Run> FindEndpoint(EndpointRequest request, std::function<void(Result<Found>)> done) const;
+
+  // Whether the operation may start.
+  std::unique_ptr<Run> Admit(const sgw_record& record, Done done) const;
+  // Tells every observer.
+  void Record(const sgw_record& record) const;
+  // The first metrics instance; null when there is none.
+  Instance* renderer() const { return renderer_; }
+
+ private:
+  std::shared_ptr<Generation> generation_;
+  std::vector<Step> auth_;
+  std::vector<Step> router_;
+  std::vector<Step> endpoint_;
+  std::vector<Step> admitters_;
+  std::vector<Instance*> audits_;
+  Instance* renderer_ = nullptr;
+  std::chrono::milliseconds hold_{25'000};
+  MetricsRegistry& metrics_;
+};
+
+// Complains about an order that the plugins' tags forbid: an instance of another kind than its step, a step behind one
+// that never says Next, a `create` that the plugin does not offer.
+void CheckPipeline(const Config& config, const InspectedPlugins& plugins, Complaints& complaints);
+
+}  // namespace sgw::core
