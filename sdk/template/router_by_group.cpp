@@ -7,7 +7,8 @@ namespace acme {
 
 RouterByGroup::RouterByGroup(RouterByGroupSettings settings, sgw::Host& host)
     : settings_(std::move(settings)),
-      refused_(host.MakeCounter("spark_gateway_router_by_group_refused_total", "Callers in no group with a namespace.")) {}
+      refused_(
+          host.MakeCounter("spark_gateway_router_by_group_refused_total", "Callers in no group with a namespace.")) {}
 
 sgw::RouterAnswer RouterByGroup::Decide(const sgw::RouterCall& call) {
   const auto& groups = call.identity().groups;
@@ -19,8 +20,8 @@ sgw::RouterAnswer RouterByGroup::Decide(const sgw::RouterCall& call) {
   refused_.Add();
   std::string names;
   for (const auto& [group, name_space] : settings_.namespaces) names += (names.empty() ? "" : ", ") + group;
-  return sgw::PermissionDenied("You are in no group that has a Spark namespace. Ask your team to add you to one of: " +
-                               names + ".");
+  return sgw::PermissionDenied(
+      "You are in no group that has a Spark namespace. Ask your team to add you to one of: " + names + ".");
 }
 
 std::string RouterByGroup::Describe() const {

@@ -11,11 +11,11 @@ struct RouterByGroupSettings {
   sgw::Table<std::string> namespaces;
   std::string otherwise;
 
-  static constexpr auto kSchema = sgw::Settings(
-      sgw::Setting("namespaces", &RouterByGroupSettings::namespaces, "Group to namespace; the first that fits decides.",
-                   sgw::kRequired),
-      sgw::Setting("otherwise", &RouterByGroupSettings::otherwise,
-                   "Namespace of everybody else; without it they are refused."));
+  static constexpr auto kSchema =
+      sgw::Settings(sgw::Setting("namespaces", &RouterByGroupSettings::namespaces,
+                                 "Group to namespace; the first that fits decides.", sgw::kRequired),
+                    sgw::Setting("otherwise", &RouterByGroupSettings::otherwise,
+                                 "Namespace of everybody else; without it they are refused."));
 };
 
 class RouterByGroup : public sgw::Router {

@@ -33,8 +33,9 @@ TEST_CASE("many who ask for one key wait for one load") {
   std::vector<Names::Loaded> loads;
   std::vector<Result<int>> told;
   const auto fetch = [&] {
-    cache.Fetch("a", kNow, [&](Result<int> value) { told.push_back(std::move(value)); },
-                [&](const Names::Loaded& loaded) { loads.push_back(loaded); });
+    cache.Fetch(
+        "a", kNow, [&](Result<int> value) { told.push_back(std::move(value)); },
+        [&](const Names::Loaded& loaded) { loads.push_back(loaded); });
   };
   fetch();
   fetch();
@@ -53,7 +54,8 @@ TEST_CASE("a failed load is told and not remembered, also when it was forgotten"
   Names cache(8);
   std::vector<Status> told;
   const auto fetch = [&](const std::function<void(Names::Loaded)>& load) {
-    cache.Fetch("a", kNow, [&](const Result<int>& value) { told.push_back(value.status()); }, load);
+    cache.Fetch(
+        "a", kNow, [&](const Result<int>& value) { told.push_back(value.status()); }, load);
   };
   fetch([](const Names::Loaded& loaded) { loaded(Unavailable("down")); });
   fetch([](const Names::Loaded&) {});
@@ -68,8 +70,9 @@ TEST_CASE("more loads than entries are refused, and a load may outlive the cache
   {
     Names cache(1);
     for (const char* key : {"a", "b"}) {
-      cache.Fetch(key, kNow, [&](const Result<int>& value) { told.push_back(value.status()); },
-                  [&](const Names::Loaded& loaded) { loads.push_back(loaded); });
+      cache.Fetch(
+          key, kNow, [&](const Result<int>& value) { told.push_back(value.status()); },
+          [&](const Names::Loaded& loaded) { loads.push_back(loaded); });
     }
   }
   REQUIRE(told.size() == 1);

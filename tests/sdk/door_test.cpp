@@ -67,7 +67,10 @@ TEST_CASE_FIXTURE(Fixture, "answers that make no sense refuse the call") {
   CHECK(Ask([](const AuthCall& call) {
           static_cast<void>(call.Defer<AuthAnswer>());
           return Pending{};
-        }).now().status().code() == StatusCode::kInternal);
+        })
+            .now()
+            .status()
+            .code() == StatusCode::kInternal);
 }
 
 TEST_CASE_FIXTURE(Fixture, "an exception refuses the call, and is logged and counted") {
@@ -76,7 +79,10 @@ TEST_CASE_FIXTURE(Fixture, "an exception refuses the call, and is logged and cou
   CHECK(Ask([](const AuthCall& call) -> AuthAnswer {
           static_cast<void>(call.Defer<AuthAnswer>());
           throw 7;
-        }).now().status().code() == StatusCode::kInternal);
+        })
+            .now()
+            .status()
+            .code() == StatusCode::kInternal);
   CHECK(host.Logged("the plugin threw in Authenticate: oh") == 1);
   CHECK(host.MetricSum("spark_gateway_plugin_exceptions_total") == 2);
   CHECK(Json::Parse(plugin.Describe()));
@@ -232,6 +238,7 @@ TEST_CASE("a host of another major version hears what to do") {
                                  *static_cast<std::string*>(context) = sgw::detail::Text(status->message);
                                }};
   CHECK(Linked<Puppet>().entry(&table, &failure) == nullptr);
-  CHECK(said == "built with SDK 0.1.0 for plugin ABI 1.0, this gateway speaks 2.0; rebuild with the gateway's SDK, or use "
-                "a gateway that speaks 1.0");
+  CHECK(said ==
+        "built with SDK 0.1.0 for plugin ABI 1.0, this gateway speaks 2.0; rebuild with the gateway's SDK, or use "
+        "a gateway that speaks 1.0");
 }

@@ -4,9 +4,9 @@ using namespace sgw;
 struct PortalSettings {
   std::string url;
   Duration timeout = 2s;  // the documented default comes from here
-  static constexpr auto kSchema = Settings(
-      Setting("url", &PortalSettings::url, "Where the portal answers POST /introspect.", kRequired),
-      Setting("timeout", &PortalSettings::timeout, "How long one question may take."));
+  static constexpr auto kSchema =
+      Settings(Setting("url", &PortalSettings::url, "Where the portal answers POST /introspect.", kRequired),
+               Setting("timeout", &PortalSettings::timeout, "How long one question may take."));
 };
 
 class Portal : public Authenticator {

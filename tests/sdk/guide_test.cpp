@@ -28,16 +28,17 @@ class Drivers : public Discovery {
 
  private:
   void Publish() {
-    const EndpointSnapshot snapshot = host_.MakeSnapshot({{.address = "10.0.0." + std::to_string(++reads_) + ":15002"}});
+    const EndpointSnapshot snapshot =
+        host_.MakeSnapshot({{.address = "10.0.0." + std::to_string(++reads_) + ":15002"}});
     const std::lock_guard lock(mutex_);
     snapshot_ = snapshot;
   }
 
   Host& host_;
   int reads_ = 0;
-  std::mutex mutex_;           // Guards snapshot_.
+  std::mutex mutex_;  // Guards snapshot_.
   EndpointSnapshot snapshot_;
-  FileWatch watch_;            // Last: its callback uses what stands above.
+  FileWatch watch_;  // Last: its callback uses what stands above.
 };
 
 }  // namespace

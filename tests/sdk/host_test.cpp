@@ -20,7 +20,9 @@ TEST_CASE("a timer runs once at its time, and not at all when its handle has gon
     ran.emplace_back("soon");
     CHECK(host.host().Now() - begin == 1s);
   });
-  { const Timer gone = host.host().StartTimer(1s, [&] { ran.emplace_back("gone"); }); }
+  {
+    const Timer gone = host.host().StartTimer(1s, [&] { ran.emplace_back("gone"); });
+  }
 
   host.Advance(1500ms);
   CHECK(ran == std::vector<std::string>{"soon"});

@@ -7,7 +7,8 @@ using namespace sgw;
 using namespace std::literals;
 
 TEST_CASE("values are reached by pointers, and what is not there has a default") {
-  const auto json = Json::Parse(R"({"user": "alice", "teams": ["ads", "ml"], "n": {"a/b": 7, "t~": true}, "x": null, "r": -1.5e2})");
+  const auto json =
+      Json::Parse(R"({"user": "alice", "teams": ["ads", "ml"], "n": {"a/b": 7, "t~": true}, "x": null, "r": -1.5e2})");
   REQUIRE(json);
   CHECK(json->String("/user") == "alice");
   CHECK(json->Strings("/teams") == std::vector<std::string>{"ads", "ml"});
@@ -36,11 +37,43 @@ TEST_CASE("escapes become the text that they stand for") {
 }
 
 TEST_CASE("what the RFC does not allow is refused with its place") {
-  for (const std::string bad :
-       {"", " ", "{", "[", "[1,]", "{\"a\":1,}", "{a:1}", "{\"a\" 1}", "[1 2]", "01", "+1", "1.", ".5", "1e", "-", "nul",
-        "True", "NaN", "Infinity", "'a'", "\"a", "\"\\x\"", "\"\\u12g4\"", "\"\\ud83d\"", "\"\\ude00\"",
-        "\"\\ud83d\\u0041\"", "\"\n\"", "1 1", "[]]", "\"\xff\"", "\"\xc0\xaf\"", "\"\xed\xa0\x80\"", "\"\xf5\x80\x80\x80\"",
-        "\"\xe2\x82\"", "{\"a\":1,\"b\":2,\"a\":3}", "/* */1", "\xef\xbb\xbf{}"}) {
+  for (const std::string bad : {"",
+                                " ",
+                                "{",
+                                "[",
+                                "[1,]",
+                                "{\"a\":1,}",
+                                "{a:1}",
+                                "{\"a\" 1}",
+                                "[1 2]",
+                                "01",
+                                "+1",
+                                "1.",
+                                ".5",
+                                "1e",
+                                "-",
+                                "nul",
+                                "True",
+                                "NaN",
+                                "Infinity",
+                                "'a'",
+                                "\"a",
+                                "\"\\x\"",
+                                "\"\\u12g4\"",
+                                "\"\\ud83d\"",
+                                "\"\\ude00\"",
+                                "\"\\ud83d\\u0041\"",
+                                "\"\n\"",
+                                "1 1",
+                                "[]]",
+                                "\"\xff\"",
+                                "\"\xc0\xaf\"",
+                                "\"\xed\xa0\x80\"",
+                                "\"\xf5\x80\x80\x80\"",
+                                "\"\xe2\x82\"",
+                                "{\"a\":1,\"b\":2,\"a\":3}",
+                                "/* */1",
+                                "\xef\xbb\xbf{}"}) {
     const auto json = Json::Parse(bad);
     CHECK_MESSAGE(!json, "taken: ", bad);
     if (!json) CHECK(json.status().message().starts_with("JSON: byte "));
@@ -80,7 +113,6 @@ TEST_CASE("the writer separates and nests") {
   JsonWriter json;
   json.BeginObject().Member("warm", 3).Member("name", "a\"b").Key("list").BeginArray().Value(true).Null().Value(0.5);
   json.BeginObject().EndObject().EndArray().Key("raw").Raw("[1]").Member("big", INT64_MIN).EndObject();
-  CHECK(json.Text() ==
-        R"({"warm":3,"name":"a\"b","list":[true,null,0.5,{}],"raw":[1],"big":-9223372036854775808})");
+  CHECK(json.Text() == R"({"warm":3,"name":"a\"b","list":[true,null,0.5,{}],"raw":[1],"big":-9223372036854775808})");
   CHECK(Json::Parse(json.Text()));
 }

@@ -34,12 +34,13 @@ struct All {
   Shared shared;
   std::vector<std::string> aliases = {"x-team", "a\"b"};
   std::int64_t big = INT64_MIN;
-  static constexpr auto kSchema = Settings(
-      Setting("url", &All::url, "Where.", kRequired), Setting("password", &All::password, "Secret."),
-      Setting("timeout", &All::timeout, "How long."), Setting("limit", &All::limit, "How much."),
-      Setting("ratio", &All::ratio, "Share."), Setting("pause", &All::pause, "Pause."),
-      Setting("inners", &All::inners, "List."), Setting("table", &All::table, "Map."), Setting("one", &All::one, "One."),
-      Inlined(&All::shared), Setting("aliases", &All::aliases, "Aliases."), Setting("big", &All::big, "Big."));
+  static constexpr auto kSchema =
+      Settings(Setting("url", &All::url, "Where.", kRequired), Setting("password", &All::password, "Secret."),
+               Setting("timeout", &All::timeout, "How long."), Setting("limit", &All::limit, "How much."),
+               Setting("ratio", &All::ratio, "Share."), Setting("pause", &All::pause, "Pause."),
+               Setting("inners", &All::inners, "List."), Setting("table", &All::table, "Map."),
+               Setting("one", &All::one, "One."), Inlined(&All::shared), Setting("aliases", &All::aliases, "Aliases."),
+               Setting("big", &All::big, "Big."));
 };
 
 class Any : public Authenticator {
@@ -113,9 +114,11 @@ TEST_CASE("each complaint names the setting") {
   CHECK(complaint(R"({"url": "u", "timeout": "2s"})") == "timeout: expected a duration in milliseconds");
   CHECK(complaint(R"({"url": "u", "one": )" + std::string(kInner) + R"(, "nobody": 1})") ==
         "nobody: there is no such setting");
-  CHECK(complaint(R"({"url": "u", "inners": [{"names": []}, {"names": [4]}]})") == "inners[1].names[0]: expected a text");
+  CHECK(complaint(R"({"url": "u", "inners": [{"names": []}, {"names": [4]}]})") ==
+        "inners[1].names[0]: expected a text");
   CHECK(complaint(R"({"url": "u", "table": {"b": {}}})") == "table.b.names: is required");
-  CHECK(complaint(R"({"url": "u", "one": {"names": [], "port": 99999999999}})") == "one.port: expected an integer in range");
+  CHECK(complaint(R"({"url": "u", "one": {"names": [], "port": 99999999999}})") ==
+        "one.port: expected an integer in range");
   CHECK(complaint(R"({"url": "u", "one": {"names": [], "port": -1}})") == "one: port: must be positive");
   CHECK(complaint("[]") == "the settings: expected a map of settings");
 }

@@ -87,7 +87,8 @@ TEST_CASE("a pool's promises, phases, leases and outcomes pass both ways") {
 TEST_CASE("a lease that cannot be used is no answer") {
   TestHost host;
   PluginUnderTest pool(host, Linked<Pool>());
-  for (const Lease& bad : {Lease{"", {.address = "d:1"}}, Lease{std::string(257, 'x'), {.address = "d:1"}}, Lease{"l", {}}}) {
+  for (const Lease& bad :
+       {Lease{"", {.address = "d:1"}}, Lease{std::string(257, 'x'), {.address = "d:1"}}, Lease{"l", {}}}) {
     const auto asked = pool.Acquire(CallFrom("a"), "k", true);
     Pool::promised.at(0).done(bad);
     Pool::promised.clear();

@@ -21,12 +21,11 @@ class Answer {
   using Content = std::variant<Values..., Next, Status, Pending>;
 
   template <typename T>
-    requires(std::same_as<T, Values> || ... || (std::same_as<T, Next> || std::same_as<T, Status> ||
-                                                std::same_as<T, Pending>))
-  Answer(T value) : content_(std::move(value)) {}  // NOLINT(google-explicit-constructor)
+  requires(std::same_as<T, Values> || ... ||
+           (std::same_as<T, Next> || std::same_as<T, Status> || std::same_as<T, Pending>)) Answer(T value)
+      : content_(std::move(value)) {}  // NOLINT(google-explicit-constructor)
   template <typename T>
-    requires(std::same_as<T, Values> || ...)
-  Answer(Result<T> result)  // NOLINT(google-explicit-constructor)
+  requires(std::same_as<T, Values> || ...) Answer(Result<T> result)  // NOLINT(google-explicit-constructor)
       : content_(result ? Content(*std::move(result)) : Content(result.status())) {}
 
   const Content& content() const { return content_; }

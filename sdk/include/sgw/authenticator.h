@@ -8,8 +8,8 @@ namespace sgw {
 // Authenticator answers one question: who is calling?
 //
 // Asked for each call whose credential the host does not remember, before anything of the call reaches a router or a
-// server. An exception, a forgotten answer or an Identity without a subject refuses the call; nothing lets it through by
-// mistake.
+// server. An exception, a forgotten answer or an Identity without a subject refuses the call; nothing lets it through
+// by mistake.
 //
 // Safe for concurrent use. Authenticate() runs on a worker thread and never blocks.
 //

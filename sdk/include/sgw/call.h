@@ -147,7 +147,11 @@ class PoolCall : public CallOf<PoolAnswer> {
  public:
   PoolCall(const sgw_call& raw, detail::Deferrer<PoolAnswer>& deferrer, const Identity& who, const Route& where,
            std::string_view sharing_key, bool may_create, PhaseReport report)
-      : CallOf(raw, deferrer), phase(std::move(report)), identity_(who), route_(where), key_(sharing_key),
+      : CallOf(raw, deferrer),
+        phase(std::move(report)),
+        identity_(who),
+        route_(where),
+        key_(sharing_key),
         create_(may_create) {}
 
   // Of the first caller; others may share the server, and this one may leave before the answer.

@@ -123,8 +123,8 @@ class Completion {
   Completion() = default;
   // `answer` is called at most once, on the thread that completes.
   template <typename F>
-    requires(std::is_invocable_v<F&, T> && !std::is_same_v<std::remove_cvref_t<F>, Completion>)
-  explicit Completion(F answer)
+  requires(std::is_invocable_v<F&, T> &&
+           !std::is_same_v<std::remove_cvref_t<F>, Completion>) explicit Completion(F answer)
       : state_(std::make_shared<detail::CompletionOf<T>>(std::function<void(T)>(std::move(answer)))) {}
 
   void operator()(T value) const {

@@ -29,8 +29,8 @@ inline Status CheckHost(const sgw_host_table& host) {
   constexpr int kMinor = SGW_ABI_MINOR;
   if (host.abi_major != SGW_ABI_MAJOR || static_cast<int>(host.abi_minor) < kMinor) {
     return FailedPrecondition("built with SDK " + std::string(kSdkVersion) + " for plugin ABI " + mine +
-                              ", this gateway speaks " + theirs + "; rebuild with the gateway's SDK, or use a gateway that " +
-                              "speaks " + mine);
+                              ", this gateway speaks " + theirs +
+                              "; rebuild with the gateway's SDK, or use a gateway that speaks " + mine);
   }
   if (!SGW_HAS(&host, exposure)) return FailedPrecondition("the gateway's table of functions is too short");
   return {};
@@ -147,12 +147,12 @@ class Door {
 
 }  // namespace sgw::detail
 
-#define SGW_PLUGIN(name, Kind, Class, ...)                                                                           \
-  namespace {                                                                                                       \
-  [[gnu::section(SGW_TAG_SECTION), gnu::used]] constexpr auto kSgwTag =                                              \
-      ::sgw::detail::MakeTag<Kind, Class, __VA_ARGS__, name>();                                                      \
-  }                                                                                                                 \
-  extern "C" [[gnu::visibility("default")]] const sgw_plugin* sgw_plugin_entry(const sgw_host_table* host,           \
-                                                                               const sgw_failure* failure) {        \
-    return ::sgw::detail::Door<Kind, Class, __VA_ARGS__>::Enter(host, failure);                                      \
+#define SGW_PLUGIN(name, Kind, Class, ...)                                                                   \
+  namespace {                                                                                                \
+  [[gnu::section(SGW_TAG_SECTION), gnu::used]] constexpr auto kSgwTag =                                      \
+      ::sgw::detail::MakeTag<Kind, Class, __VA_ARGS__, name>();                                              \
+  }                                                                                                          \
+  extern "C" [[gnu::visibility("default")]] const sgw_plugin* sgw_plugin_entry(const sgw_host_table* host,   \
+                                                                               const sgw_failure* failure) { \
+    return ::sgw::detail::Door<Kind, Class, __VA_ARGS__>::Enter(host, failure);                              \
   }

@@ -2,8 +2,8 @@
 //
 // A handle is moved, never copied. When it is destroyed, reset or assigned over, its callback runs no more: if it is
 // running on another thread, the destructor waits for it; from within the callback itself it returns at once. So a
-// handle that is a member declared after what its callback uses makes that use safe. Never let a handle go while holding
-// a lock that its callback takes.
+// handle that is a member declared after what its callback uses makes that use safe. Never let a handle go while
+// holding a lock that its callback takes.
 #pragma once
 
 #include <sgw/abi.h>
@@ -65,20 +65,20 @@ class FileWatch : public detail::IdHandle<&sgw_host_table::file_unwatch> {
 
 // How a child ended.
 struct ChildExit {
-  int exit_code = -1;   // -1: ended by a signal, or never ran
+  int exit_code = -1;  // -1: ended by a signal, or never ran
   int signal = 0;
   std::string error{};  // why it could not be started; else empty
 };
 
 // What to start. The callbacks run on the control thread.
 struct ChildSpec {
-  std::vector<std::string> argv{};   // argv[0] is looked up in PATH when it has no slash
-  StringMap environment{};           // added to the gateway's own, which is passed on
-  std::string working_directory{};   // empty: the gateway's
-  std::string output_path{};         // file that gets stdout and stderr as well, appended; empty: none
-  Duration kill_after = 10s;         // End() sends SIGTERM to the child's group, and SIGKILL after this
-  std::function<void(std::string_view line)> on_line{};       // a line of output, at most 8 KiB of it
-  std::function<void(const ChildExit& how)> on_exit{};        // once; nothing follows
+  std::vector<std::string> argv{};  // argv[0] is looked up in PATH when it has no slash
+  StringMap environment{};          // added to the gateway's own, which is passed on
+  std::string working_directory{};  // empty: the gateway's
+  std::string output_path{};        // file that gets stdout and stderr as well, appended; empty: none
+  Duration kill_after = 10s;        // End() sends SIGTERM to the child's group, and SIGKILL after this
+  std::function<void(std::string_view line)> on_line{};  // a line of output, at most 8 KiB of it
+  std::function<void(const ChildExit& how)> on_exit{};   // once; nothing follows
 };
 
 // A child process in a group of its own. Whatever becomes of the gateway, the group is ended with it. The destructor

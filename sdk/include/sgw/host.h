@@ -35,8 +35,8 @@ struct Exposure {
 // One instance's host; lives until the instance is destroyed. Safe for concurrent use, from any thread.
 //
 // Callbacks run on the control thread, one at a time over all plugins: they never wait. An instance that has stopped
-// hears no callback any more, whatever it left running: the host's answer to stop waits for those that are on their way.
-// An exception that leaves a callback is logged and counted, nothing more.
+// hears no callback any more, whatever it left running: the host's answer to stop waits for those that are on their
+// way. An exception that leaves a callback is logged and counted, nothing more.
 class Host {
  public:
   // For the glue.
@@ -76,8 +76,8 @@ class Host {
     return Timer(link_, link_->table()->timer_start(link_->host(), delay.count(), callback));
   }
 
-  // Runs `run` each time that the path has changed in any way and has been quiet for 100 ms: written, replaced, removed,
-  // made, or reached through a changed symlink, as Kubernetes does. The path need not exist.
+  // Runs `run` each time that the path has changed in any way and has been quiet for 100 ms: written, replaced,
+  // removed, made, or reached through a changed symlink, as Kubernetes does. The path need not exist.
   [[nodiscard]] FileWatch WatchFile(std::string_view path, std::function<void()> run) const {
     const sgw_callback callback = detail::MakeCallback(link_, "a file watch", std::move(run));
     return FileWatch(link_, link_->table()->file_watch(link_->host(), detail::View(path), callback));

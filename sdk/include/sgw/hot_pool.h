@@ -11,8 +11,8 @@ namespace sgw {
 
 // HotPool gives servers away, each to one sharing key until it comes back.
 //
-// Asked once per sharing key that has no server, by a step that takes only warm ones (call.create() is false) and by one
-// that may wait for a new one. Most pools are a Launcher, see <sgw/launcher.h>, and need not write this class.
+// Asked once per sharing key that has no server, by a step that takes only warm ones (call.create() is false) and by
+// one that may wait for a new one. Most pools are a Launcher, see <sgw/launcher.h>, and need not write this class.
 //
 // Safe for concurrent use. Acquire() runs on a worker thread, the others on any thread; none blocks.
 //
@@ -20,8 +20,8 @@ namespace sgw {
 // `kMaySayNext = false` for one that never says Next.
 class HotPool : public Plugin {
  public:
-  // A Lease whose server nobody else has, Next when there is none (or this pool does not serve the route), a Status when
-  // making one failed. An answer that nobody waits for any more goes back through Release().
+  // A Lease whose server nobody else has, Next when there is none (or this pool does not serve the route), a Status
+  // when making one failed. An answer that nobody waits for any more goes back through Release().
   virtual PoolAnswer Acquire(const PoolCall& call) = 0;  // Lease, Next, Status or Pending
 
   // Takes a lease back; called exactly once for each that reached the host.

@@ -32,8 +32,8 @@ class HttpClient {
  public:
   virtual ~HttpClient() = default;
 
-  // Sends the request. `done` is called once, on the control thread, or on this one when the request cannot be sent; the
-  // Status says why there is no response. A response of any HTTP status is a response.
+  // Sends the request. `done` is called once, on the control thread, or on this one when the request cannot be sent;
+  // the Status says why there is no response. A response of any HTTP status is a response.
   virtual void Send(HttpRequest request, std::function<void(Result<HttpResponse>)> done) = 0;
 };
 

@@ -13,8 +13,8 @@
 
 namespace sgw {
 
-// One parsed JSON value (RFC 8259), read by JSON pointers (RFC 6901): `user.String("/user")`, `"/teams/0"`, `""` for the
-// value itself.
+// One parsed JSON value (RFC 8259), read by JSON pointers (RFC 6901): `user.String("/user")`, `"/teams/0"`, `""` for
+// the value itself.
 //
 // The parser takes only what the RFC takes, refuses invalid UTF-8 and unpaired surrogates, nests at most 64 deep and
 // reads at most 16 MiB. A name that comes twice in an object is an error: two readers of the same text must never see
@@ -62,8 +62,8 @@ class Json {
   Members members_;
 };
 
-// Text as it stands between the quotes of a JSON string: quotes, backslashes and all control characters escaped, invalid
-// UTF-8 replaced by U+FFFD.
+// Text as it stands between the quotes of a JSON string: quotes, backslashes and all control characters escaped,
+// invalid UTF-8 replaced by U+FFFD.
 std::string JsonEscape(std::string_view text);
 
 // Writes JSON front to back:
@@ -84,10 +84,7 @@ class JsonWriter {
   JsonWriter& Value(bool value);
   JsonWriter& Value(double value);  // null when it is not finite
   template <std::integral T>
-    requires(!std::same_as<T, bool>)
-  JsonWriter& Value(T value) {
-    return Plain(std::to_string(value));
-  }
+  requires(!std::same_as<T, bool>) JsonWriter& Value(T value) { return Plain(std::to_string(value)); }
   JsonWriter& Null() { return Plain("null"); }
   // A value that is JSON already.
   JsonWriter& Raw(std::string_view json) { return Plain(json); }

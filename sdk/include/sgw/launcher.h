@@ -11,8 +11,8 @@
 
 namespace sgw {
 
-// Launcher makes and ends servers; WarmPool<Launcher> turns one into a HotPool and has everything that is hard: how many
-// per namespace, single flight, leases, growing pauses, ages, adoption after a restart, orphans, metrics.
+// Launcher makes and ends servers; WarmPool<Launcher> turns one into a HotPool and has everything that is hard: how
+// many per namespace, single flight, leases, growing pauses, ages, adoption after a restart, orphans, metrics.
 //
 // Not asked concurrently about the same server. Completions may be called from any thread. Nothing here blocks.
 class Launcher {
@@ -22,8 +22,8 @@ class Launcher {
   Launcher& operator=(const Launcher&) = delete;
   virtual ~Launcher() = default;
 
-  // Makes a server for the route; answers when it answers gRPC. `id` is made by the pool and is the same when a start is
-  // tried again: a start is idempotent. A Status is shown to the caller who waits, so it says why.
+  // Makes a server for the route; answers when it answers gRPC. `id` is made by the pool and is the same when a start
+  // is tried again: a start is idempotent. A Status is shown to the caller who waits, so it says why.
   virtual void Start(const Route& route, std::string id, PhaseReport phase, Completion<Result<Server>> done) = 0;
   // Ends a server. The pool asks again until it is OK; NOT_FOUND counts as OK.
   virtual void Stop(const Server& server, Completion<Status> done) = 0;
@@ -34,8 +34,8 @@ class Launcher {
   void OnGone(std::function<void(std::string_view id, std::string_view reason)> tell) { on_gone_ = std::move(tell); }
 
  protected:
-  // To be called when a server that was started or listed has ended by itself; `reason` is read by its callers: "killed,
-  // out of memory". Any thread; unknown ids are ignored.
+  // To be called when a server that was started or listed has ended by itself; `reason` is read by its callers:
+  // "killed, out of memory". Any thread; unknown ids are ignored.
   void ReportGone(std::string_view id, std::string_view reason) const {
     if (on_gone_) on_gone_(id, reason);
   }

@@ -3,9 +3,9 @@
 //   class Portal : public sgw::Authenticator { public: Portal(PortalSettings, sgw::Host&); ... };
 //   SGW_AUTHENTICATOR("auth_portal", Portal, PortalSettings)
 //
-// The line stands once per library, at global scope. It writes the tag that the gateway reads before it runs any code of
-// the library (name, kind, versions, schema of the settings, capabilities) and defines the one symbol that it looks up.
-// The name is the library's file name without ".so". A plugin without settings names NoSettings.
+// The line stands once per library, at global scope. It writes the tag that the gateway reads before it runs any code
+// of the library (name, kind, versions, schema of the settings, capabilities) and defines the one symbol that it looks
+// up. The name is the library's file name without ".so". A plugin without settings names NoSettings.
 #pragma once
 
 #include <sgw/audit.h>
@@ -34,5 +34,5 @@
 #define SGW_METRICS(name, Class, SettingsStruct) SGW_PLUGIN(name, ::sgw::Metrics, Class, SettingsStruct)
 #define SGW_SESSION_STORE(name, Class, SettingsStruct) SGW_PLUGIN(name, ::sgw::SessionStore, Class, SettingsStruct)
 // A Launcher under a WarmPool: the settings are the pool's and the launcher's, side by side.
-#define SGW_LAUNCHER(name, Class, SettingsStruct)                                  \
+#define SGW_LAUNCHER(name, Class, SettingsStruct) \
   SGW_PLUGIN(name, ::sgw::HotPool, ::sgw::WarmPool<Class>, ::sgw::WarmPoolSettings<SettingsStruct>)

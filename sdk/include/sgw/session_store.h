@@ -19,8 +19,8 @@ class SessionStore : public Plugin {
   using Binding = std::optional<std::string>;
   using Done = Completion<Result<Binding>>;
 
-  // Binds unless the key is bound already; the answer is what is bound now, mine or theirs. It ends `ttl` after the last
-  // bind or touch.
+  // Binds unless the key is bound already; the answer is what is bound now, mine or theirs. It ends `ttl` after the
+  // last bind or touch.
   virtual void BindIfAbsent(std::string_view key, std::string_view binding, Duration ttl, Done done) = 0;
   virtual void LookUp(std::string_view key, Done done) = 0;
   // Begins the ttl anew.

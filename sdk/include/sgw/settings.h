@@ -8,37 +8,18 @@
 //         Setting("timeout", &PortalSettings::timeout, "How long one question may take."));
 //   };
 //
-// A member may be a bool, an integer, a double, std::string, Secret, Duration, Bytes, a struct with a kSchema, and any of
-// these in std::optional, std::vector or Table. A struct may have a `Status Validate() const` that is asked after it was
-// read.
+// A member may be a bool, an integer, a double, std::string, Secret, Duration, Bytes, a struct with a kSchema, and any
+// of these in std::optional, std::vector or Table. A struct may have a `Status Validate() const` that is asked after it
+// was read.
 #pragma once
 
-#include <sgw/base.h>
-#include <sgw/values.h>
+#include <sgw/detail/settings_read.h>
+#include <sgw/detail/settings_schema.h>
 
 #include <string_view>
 #include <tuple>
 
 namespace sgw {
-
-namespace detail {
-
-struct RequiredFlag {};
-
-template <typename S, typename T>
-struct SettingOf {
-  std::string_view name;
-  T S::*member;
-  std::string_view doc;
-  bool is_required;
-};
-
-template <typename S, typename T>
-struct InlinedOf {
-  T S::*member;
-};
-
-}  // namespace detail
 
 // Marks a setting without which the configuration is wrong.
 inline constexpr detail::RequiredFlag kRequired;
@@ -67,6 +48,3 @@ constexpr std::tuple<Each...> Settings(Each... each) {
 }
 
 }  // namespace sgw
-
-#include <sgw/detail/settings_read.h>
-#include <sgw/detail/settings_schema.h>

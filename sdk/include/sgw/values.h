@@ -62,13 +62,13 @@ struct HeaderEdits {
 // Who calls. `subject` is what sessions and limits are kept by and is never empty; within the realm it is unique.
 struct Identity {
   std::string subject{};
-  std::string user_name{};           // for people and for Spark's user interface; empty: the subject
+  std::string user_name{};  // for people and for Spark's user interface; empty: the subject
   std::vector<std::string> groups{};
   StringMap claims{};                // further facts for routers and audits; never secrets
   std::optional<WallTime> expiry{};  // the host asks again from then on
   HeaderEdits headers{};
-  std::string realm{};               // filled by the host
-  bool is_as_claimed = false;        // filled by the host: the client's word was taken, see AsClaimed
+  std::string realm{};         // filled by the host
+  bool is_as_claimed = false;  // filled by the host: the client's word was taken, see AsClaimed
   friend bool operator==(const Identity&, const Identity&) = default;
 };
 
@@ -105,13 +105,13 @@ struct Policy {
 
 // Where a call belongs.
 struct Route {
-  std::string namespace_{};             // "sjns-ads-prod"; empty when no router is configured
-  std::string team{};                   // for records and metrics
-  std::string environment{};            // for records and metrics
-  std::string service_class{};          // a pool may keep several kinds of servers; empty is the usual one
-  StringMap labels{};                   // for records; bounded sets of values only
-  StringMap attributes{};               // what a pool makes servers from: size, Spark version
-  std::vector<std::string> made_from{}; // request headers that this Route was made from; they do not reach the driver
+  std::string namespace_{};              // "sjns-ads-prod"; empty when no router is configured
+  std::string team{};                    // for records and metrics
+  std::string environment{};             // for records and metrics
+  std::string service_class{};           // a pool may keep several kinds of servers; empty is the usual one
+  StringMap labels{};                    // for records; bounded sets of values only
+  StringMap attributes{};                // what a pool makes servers from: size, Spark version
+  std::vector<std::string> made_from{};  // request headers that this Route was made from; they do not reach the driver
   Policy policy{};
   HeaderEdits headers{};
 
@@ -156,7 +156,6 @@ struct Server {
   StringMap facts{};
   friend bool operator==(const Server&, const Server&) = default;
 };
-
 
 // The verified certificate of a TLS peer. Borrowed.
 struct TlsPeer {

@@ -107,7 +107,8 @@ inline void Send(const sgw_host_table& table, sgw_host* host, sgw_ask ask, const
   give(host, ask, &out);
 }
 
-inline void Send(const sgw_host_table& table, sgw_host* host, sgw_ask ask, const Result<SessionStore::Binding>& answer) {
+inline void Send(const sgw_host_table& table, sgw_host* host, sgw_ask ask,
+                 const Result<SessionStore::Binding>& answer) {
   const auto give = table.answer_session;
   if (!answer) return SendStatus(give, host, ask, answer.status());
   if (!*answer) return SendNext(give, host, ask);

@@ -59,7 +59,8 @@ sgw_callback MakeChildCallback(std::shared_ptr<Link> link, std::shared_ptr<Child
       link->Callback("a child's event", [&] { tell(function, *static_cast<const Raw*>(argument)); });
     }
   };
-  return CallbackOf(std::unique_ptr<Context>(new Context{std::move(link), std::move(state), std::move(function), tell}));
+  return CallbackOf(
+      std::unique_ptr<Context>(new Context{std::move(link), std::move(state), std::move(function), tell}));
 }
 
 inline Child StartChild(const std::shared_ptr<Link>& link, ChildSpec spec) {
@@ -78,8 +79,7 @@ inline Child StartChild(const std::shared_ptr<Link>& link, ChildSpec spec) {
       .on_line = MakeChildCallback<sgw_view, OnLine>(
           link, state, std::move(spec.on_line), [](const OnLine& tell, const sgw_view& line) { tell(Text(line)); }),
       .on_exit = MakeChildCallback<sgw_child_exit, OnExit>(
-          link, state, std::move(spec.on_exit),
-          [](const OnExit& tell, const sgw_child_exit& how) {
+          link, state, std::move(spec.on_exit), [](const OnExit& tell, const sgw_child_exit& how) {
             tell({.exit_code = how.exit_code, .signal = how.signal, .error = std::string(Text(how.error))});
           })};
   const sgw_id id = link->table()->child_start(link->host(), &raw);

@@ -50,16 +50,23 @@ inline bool JsonParser::Value(Json& out, int depth) {
   SkipSpace();
   if (at_ >= text_.size()) return Fail("ends too early");
   switch (text_[at_]) {
-    case '{': return Object(out, depth + 1);
-    case '[': return Array(out, depth + 1);
-    case '"': out.kind_ = Json::Kind::kString; return String(out.text_);
-    case 'n': return Word("null");
+    case '{':
+      return Object(out, depth + 1);
+    case '[':
+      return Array(out, depth + 1);
+    case '"':
+      out.kind_ = Json::Kind::kString;
+      return String(out.text_);
+    case 'n':
+      return Word("null");
     case 't':
     case 'f':
       out.kind_ = Json::Kind::kBool;
       out.bool_ = text_[at_] == 't';
       return Word(out.bool_ ? "true" : "false");
-    default: out.kind_ = Json::Kind::kNumber; return Number(out.text_);
+    default:
+      out.kind_ = Json::Kind::kNumber;
+      return Number(out.text_);
   }
 }
 
@@ -140,14 +147,28 @@ inline bool JsonParser::Escape(std::string& out) {
   switch (c) {
     case '"':
     case '\\':
-    case '/': out.push_back(c); return true;
-    case 'b': out.push_back('\b'); return true;
-    case 'f': out.push_back('\f'); return true;
-    case 'n': out.push_back('\n'); return true;
-    case 'r': out.push_back('\r'); return true;
-    case 't': out.push_back('\t'); return true;
-    case 'u': break;
-    default: return Fail("an unknown escape");
+    case '/':
+      out.push_back(c);
+      return true;
+    case 'b':
+      out.push_back('\b');
+      return true;
+    case 'f':
+      out.push_back('\f');
+      return true;
+    case 'n':
+      out.push_back('\n');
+      return true;
+    case 'r':
+      out.push_back('\r');
+      return true;
+    case 't':
+      out.push_back('\t');
+      return true;
+    case 'u':
+      break;
+    default:
+      return Fail("an unknown escape");
   }
   unsigned code = 0;
   if (!Hex4(code)) return false;
@@ -216,8 +237,8 @@ inline const Json* Json::At(std::string_view pointer) const {
       name.push_back(!is_escape ? raw[i] : raw[i + 1] == '0' ? '~' : '/');
       if (is_escape) ++i;
     }
-    const auto found =
-        std::find_if(at->members_.begin(), at->members_.end(), [&](const auto& member) { return member.first == name; });
+    const auto found = std::find_if(at->members_.begin(), at->members_.end(),
+                                    [&](const auto& member) { return member.first == name; });
     if (found == at->members_.end()) return nullptr;
     at = &found->second;
   }

@@ -14,15 +14,15 @@ namespace sgw::detail {
 
 inline void SetTable(sgw_plugin& plugin, const Authenticator*) {
   using Self = Instance<Authenticator>;
-  static constexpr sgw_auth_ops kOps = {
-      .size = sizeof(sgw_auth_ops),
-      .reserved = 0,
-      .authenticate = [](sgw_instance* raw, const sgw_call* call, sgw_ask ask) {
-        Self& self = Self::Of(raw);
-        return self.Ask<AuthAnswer>("Authenticate", ask, [&](Asking<AuthAnswer>& asking) {
-          return self.plugin->Authenticate(AuthCall(*call, asking));
-        });
-      }};
+  static constexpr sgw_auth_ops kOps = {.size = sizeof(sgw_auth_ops),
+                                        .reserved = 0,
+                                        .authenticate = [](sgw_instance* raw, const sgw_call* call, sgw_ask ask) {
+                                          Self& self = Self::Of(raw);
+                                          return self.Ask<AuthAnswer>(
+                                              "Authenticate", ask, [&](Asking<AuthAnswer>& asking) {
+                                                return self.plugin->Authenticate(AuthCall(*call, asking));
+                                              });
+                                        }};
   plugin.auth = &kOps;
 }
 
@@ -46,29 +46,33 @@ inline void SetTable(sgw_plugin& plugin, const HotPool*) {
   static constexpr sgw_pool_ops kOps = {
       .size = sizeof(sgw_pool_ops),
       .reserved = 0,
-      .acquire = [](sgw_instance* raw, const sgw_pool_request* request, sgw_ask ask) {
-        Self& self = Self::Of(raw);
-        return self.Ask<PoolAnswer>("Acquire", ask, [&](Asking<PoolAnswer>& asking) {
-          const Identity identity = request->identity ? FromRaw(*request->identity) : Identity();
-          const Route route = request->route ? FromRaw(*request->route) : Route();
-          const sgw_call no_call{};
-          return self.plugin->Acquire(PoolCall(request->call ? *request->call : no_call, asking, identity, route,
-                                               Text(request->key), request->create != 0, asking.Reporter()));
-        });
-      },
-      .release = [](sgw_instance* raw, sgw_view lease_id, std::int32_t outcome) {
-        Self& self = Self::Of(raw);
-        const bool is_known = outcome >= SGW_LEASE_ENDED && outcome <= SGW_LEASE_UNCLAIMED;
-        self.Guard("Release", [&] {
-          self.plugin->Release(Text(lease_id), is_known ? static_cast<LeaseOutcome>(outcome) : LeaseOutcome::kEnded);
-        });
-      },
-      .redeem = [](sgw_instance* raw, sgw_view lease_id, sgw_ask ask) {
-        Self& self = Self::Of(raw);
-        return self.AskLater<Result<Lease>>("Redeem", ask, [&](const Completion<Result<Lease>>& done) {
-          self.plugin->Redeem(std::string(Text(lease_id)), done);
-        });
-      }};
+      .acquire =
+          [](sgw_instance* raw, const sgw_pool_request* request, sgw_ask ask) {
+            Self& self = Self::Of(raw);
+            return self.Ask<PoolAnswer>("Acquire", ask, [&](Asking<PoolAnswer>& asking) {
+              const Identity identity = request->identity ? FromRaw(*request->identity) : Identity();
+              const Route route = request->route ? FromRaw(*request->route) : Route();
+              const sgw_call no_call{};
+              return self.plugin->Acquire(PoolCall(request->call ? *request->call : no_call, asking, identity, route,
+                                                   Text(request->key), request->create != 0, asking.Reporter()));
+            });
+          },
+      .release =
+          [](sgw_instance* raw, sgw_view lease_id, std::int32_t outcome) {
+            Self& self = Self::Of(raw);
+            const bool is_known = outcome >= SGW_LEASE_ENDED && outcome <= SGW_LEASE_UNCLAIMED;
+            self.Guard("Release", [&] {
+              self.plugin->Release(Text(lease_id),
+                                   is_known ? static_cast<LeaseOutcome>(outcome) : LeaseOutcome::kEnded);
+            });
+          },
+      .redeem =
+          [](sgw_instance* raw, sgw_view lease_id, sgw_ask ask) {
+            Self& self = Self::Of(raw);
+            return self.AskLater<Result<Lease>>("Redeem", ask, [&](const Completion<Result<Lease>>& done) {
+              self.plugin->Redeem(std::string(Text(lease_id)), done);
+            });
+          }};
   plugin.pool = &kOps;
 }
 
@@ -125,16 +129,17 @@ inline void SetTable(sgw_plugin& plugin, const Audit*) {
   static constexpr sgw_audit_ops kOps = {
       .size = sizeof(sgw_audit_ops),
       .reserved = 0,
-      .record = [](sgw_instance* raw, const sgw_record* record) {
-        Self& self = Self::Of(raw);
-        self.Guard("Write", [&] { self.plugin->Write(FromRaw(*record)); });
-      },
-      .admit = [](sgw_instance* raw, const sgw_record* record, sgw_ask ask) {
-        Self& self = Self::Of(raw);
-        return self.AskLater<Status>("Admit", ask, [&](const Completion<Status>& done) {
-          self.plugin->Admit(FromRaw(*record), done);
-        });
-      }};
+      .record =
+          [](sgw_instance* raw, const sgw_record* record) {
+            Self& self = Self::Of(raw);
+            self.Guard("Write", [&] { self.plugin->Write(FromRaw(*record)); });
+          },
+      .admit =
+          [](sgw_instance* raw, const sgw_record* record, sgw_ask ask) {
+            Self& self = Self::Of(raw);
+            return self.AskLater<Status>(
+                "Admit", ask, [&](const Completion<Status>& done) { self.plugin->Admit(FromRaw(*record), done); });
+          }};
   plugin.audit = &kOps;
 }
 
@@ -162,25 +167,31 @@ inline void SetTable(sgw_plugin& plugin, const SessionStore*) {
   static constexpr sgw_session_store_ops kOps = {
       .size = sizeof(sgw_session_store_ops),
       .reserved = 0,
-      .bind_if_absent = [](sgw_instance* raw, sgw_view key, sgw_view binding, std::int64_t ttl_ms, sgw_ask ask) {
-        Self& self = Self::Of(raw);
-        return self.AskLater<Answered>("BindIfAbsent", ask, [&](const Done& done) {
-          self.plugin->BindIfAbsent(Text(key), Text(binding), Duration(ttl_ms), done);
-        });
-      },
-      .look_up = [](sgw_instance* raw, sgw_view key, sgw_ask ask) {
-        Self& self = Self::Of(raw);
-        return self.AskLater<Answered>("LookUp", ask, [&](const Done& done) { self.plugin->LookUp(Text(key), done); });
-      },
-      .touch = [](sgw_instance* raw, sgw_view key, std::int64_t ttl_ms, sgw_ask ask) {
-        Self& self = Self::Of(raw);
-        return self.AskLater<Answered>(
-            "Touch", ask, [&](const Done& done) { self.plugin->Touch(Text(key), Duration(ttl_ms), done); });
-      },
-      .remove = [](sgw_instance* raw, sgw_view key, sgw_ask ask) {
-        Self& self = Self::Of(raw);
-        return self.AskLater<Answered>("Remove", ask, [&](const Done& done) { self.plugin->Remove(Text(key), done); });
-      }};
+      .bind_if_absent =
+          [](sgw_instance* raw, sgw_view key, sgw_view binding, std::int64_t ttl_ms, sgw_ask ask) {
+            Self& self = Self::Of(raw);
+            return self.AskLater<Answered>("BindIfAbsent", ask, [&](const Done& done) {
+              self.plugin->BindIfAbsent(Text(key), Text(binding), Duration(ttl_ms), done);
+            });
+          },
+      .look_up =
+          [](sgw_instance* raw, sgw_view key, sgw_ask ask) {
+            Self& self = Self::Of(raw);
+            return self.AskLater<Answered>("LookUp", ask,
+                                           [&](const Done& done) { self.plugin->LookUp(Text(key), done); });
+          },
+      .touch =
+          [](sgw_instance* raw, sgw_view key, std::int64_t ttl_ms, sgw_ask ask) {
+            Self& self = Self::Of(raw);
+            return self.AskLater<Answered>(
+                "Touch", ask, [&](const Done& done) { self.plugin->Touch(Text(key), Duration(ttl_ms), done); });
+          },
+      .remove =
+          [](sgw_instance* raw, sgw_view key, sgw_ask ask) {
+            Self& self = Self::Of(raw);
+            return self.AskLater<Answered>("Remove", ask,
+                                           [&](const Done& done) { self.plugin->Remove(Text(key), done); });
+          }};
   plugin.session_store = &kOps;
 }
 

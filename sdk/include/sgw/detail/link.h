@@ -5,13 +5,12 @@
 #include <sgw/status.h>
 #include <sgw/views.h>
 
+#include <condition_variable>
 #include <exception>
 #include <functional>
 #include <mutex>
 #include <string>
 #include <utility>
-
-#include <condition_variable>
 
 namespace sgw::detail {
 

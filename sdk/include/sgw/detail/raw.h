@@ -53,7 +53,8 @@ inline std::uint64_t RawTime(const std::optional<WallTime>& time) {
 
 class RawEndpoint {
  public:
-  explicit RawEndpoint(const Endpoint& endpoint) : value_(endpoint), headers_(endpoint.headers), labels_(endpoint.labels) {}
+  explicit RawEndpoint(const Endpoint& endpoint)
+      : value_(endpoint), headers_(endpoint.headers), labels_(endpoint.labels) {}
   sgw_endpoint get() const {
     return {.size = sizeof(sgw_endpoint),
             .weight = value_.weight,
@@ -117,8 +118,12 @@ inline Identity FromRaw(const sgw_identity& raw) {
 class RawRoute {
  public:
   explicit RawRoute(const Route& route)
-      : value_(route), labels_(route.labels), attributes_(route.attributes), made_from_(route.made_from),
-        headers_(route.headers), policy_(RawPolicy(route.policy)) {}
+      : value_(route),
+        labels_(route.labels),
+        attributes_(route.attributes),
+        made_from_(route.made_from),
+        headers_(route.headers),
+        policy_(RawPolicy(route.policy)) {}
   // Valid as long as this object.
   sgw_route get() const {
     return {.size = sizeof(sgw_route),

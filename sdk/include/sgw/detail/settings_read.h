@@ -1,8 +1,9 @@
 // Reads settings from the JSON that the host gives at create.
 #pragma once
 
+#include <sgw/detail/settings_types.h>
 #include <sgw/json.h>
-#include <sgw/settings.h>
+#include <sgw/values.h>
 
 #include <concepts>
 #include <limits>
@@ -13,31 +14,6 @@
 #include <vector>
 
 namespace sgw::detail {
-
-template <typename T>
-concept HasSchema = requires { T::kSchema; } || std::same_as<T, NoSettings>;
-
-template <typename T>
-constexpr auto SchemaOf() {
-  if constexpr (requires { T::kSchema; }) {
-    return T::kSchema;
-  } else {
-    return std::tuple<>();
-  }
-}
-
-template <typename>
-inline constexpr bool kIsOptional = false;
-template <typename T>
-inline constexpr bool kIsOptional<std::optional<T>> = true;
-template <typename>
-inline constexpr bool kIsList = false;
-template <typename T>
-inline constexpr bool kIsList<std::vector<T>> = true;
-template <typename>
-inline constexpr bool kIsTable = false;
-template <typename T>
-inline constexpr bool kIsTable<std::vector<std::pair<std::string, T>>> = true;
 
 inline Status WrongType(const std::string& path, std::string_view wanted) {
   return InvalidArgument((path.empty() ? std::string("the settings") : path) + ": expected " + std::string(wanted));
@@ -78,7 +54,9 @@ Status ReadMembers(const Json& json, const std::string& path, T& out, std::vecto
     }
   };
   std::apply([&](const auto&... each) { (read(each), ...); }, SchemaOf<T>());
-  if constexpr (requires { { out.Validate() } -> std::same_as<Status>; }) {
+  if constexpr (requires {
+                  { out.Validate() } -> std::same_as<Status>;
+                }) {
     if (status.ok()) {
       status = out.Validate();
       if (!status.ok() && !path.empty()) status = Status(status.code(), path + ": " + status.message());
@@ -131,7 +109,8 @@ Status ReadSetting(const Json& json, const std::string& path, T& out) {
     if (json.kind() != Json::Kind::kObject) return WrongType(path, "a map");
     out.clear();
     for (const auto& [name, value] : json.members()) {
-      Status status = ReadSetting(value, JoinPath(path, name), out.emplace_back(name, typename T::value_type::second_type()).second);
+      Status status = ReadSetting(value, JoinPath(path, name),
+                                  out.emplace_back(name, typename T::value_type::second_type()).second);
       if (!status.ok()) return status;
     }
   } else if constexpr (kIsList<T>) {

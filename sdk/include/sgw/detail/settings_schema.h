@@ -2,8 +2,8 @@
 #pragma once
 
 #include <sgw/detail/json_parser.h>
-#include <sgw/detail/settings_read.h>
-#include <sgw/settings.h>
+#include <sgw/detail/settings_types.h>
+#include <sgw/values.h>
 
 #include <string>
 #include <string_view>

@@ -12,8 +12,8 @@
 
 namespace sgw::testing::detail {
 
-// Each callback has an id until it was cancelled or, when it runs once, has run. `drop` is called exactly once. Safe for
-// concurrent use; no callback runs under the lock.
+// Each callback has an id until it was cancelled or, when it runs once, has run. `drop` is called exactly once. Safe
+// for concurrent use; no callback runs under the lock.
 class Callbacks {
  public:
   Callbacks() = default;

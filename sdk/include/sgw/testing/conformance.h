@@ -3,11 +3,10 @@
 // sgw_add_plugin() runs it over each built library. It is written for doctest.
 #pragma once
 
+#include <doctest/doctest.h>
 #include <sgw/testing/conformance_kinds.h>
 #include <sgw/testing/plugin_under_test.h>
 #include <sgw/testing/read_tag.h>
-
-#include <doctest/doctest.h>
 
 #include <filesystem>
 #include <string>
@@ -17,8 +16,8 @@
 namespace sgw::testing {
 
 struct Conformance {
-  std::string file{};             // the built library
-  std::string settings = "{}";    // good ones, as the host gives them
+  std::string file{};           // the built library
+  std::string settings = "{}";  // good ones, as the host gives them
   std::string configuration_directory{};
 };
 
@@ -92,8 +91,8 @@ inline void CheckVersions(PluginSource source) {
   const sgw_plugin* plugin = enter(table, said);
   REQUIRE_MESSAGE(plugin != nullptr, "it refuses a newer host of its major version: ", said);
   CHECK(plugin->abi_major == SGW_ABI_MAJOR);
-  const bool tables[] = {plugin->auth != nullptr,     plugin->router != nullptr, plugin->pool != nullptr,
-                         plugin->discovery != nullptr, plugin->audit != nullptr,  plugin->metrics != nullptr,
+  const bool tables[] = {plugin->auth != nullptr,         plugin->router != nullptr, plugin->pool != nullptr,
+                         plugin->discovery != nullptr,    plugin->audit != nullptr,  plugin->metrics != nullptr,
                          plugin->session_store != nullptr};
   CHECK(std::count(std::begin(tables), std::end(tables), true) == 1);
 }

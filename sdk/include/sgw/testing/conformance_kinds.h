@@ -1,9 +1,8 @@
 // The questions that the conformance suite asks each kind.
 #pragma once
 
-#include <sgw/testing/plugin_under_test.h>
-
 #include <doctest/doctest.h>
+#include <sgw/testing/plugin_under_test.h>
 
 #include <functional>
 #include <mutex>
@@ -79,8 +78,8 @@ class Questions {
   template <typename A>
   void Keep(const Asked<A>& asked) {
     const std::lock_guard lock(mutex_);
-    asked_.push_back({[asked] { return asked.is_answered(); }, [asked] { return Said(asked.now()); },
-                      [asked] { asked.Cancel(); }});
+    asked_.push_back(
+        {[asked] { return asked.is_answered(); }, [asked] { return Said(asked.now()); }, [asked] { asked.Cancel(); }});
   }
 
   static std::vector<FakeCall> StrangeCalls() {
@@ -97,8 +96,8 @@ class Questions {
             CallFrom("alice"),
             CallFrom("alice").Groups({"ads", ""}).Header("x-spark-team", "ads").RoutedTo("no-such-namespace"),
             CallFrom(binary).Header("x-spark-team", binary).Header("x-spark-environment", "../..").RoutedTo(binary),
-            CallFrom(std::string(4096, 'a')).RoutedTo({.namespace_ = std::string(4096, 'n'),
-                                                       .attributes = {{"size", binary}, {"size", ""}}})};
+            CallFrom(std::string(4096, 'a'))
+                .RoutedTo({.namespace_ = std::string(4096, 'n'), .attributes = {{"size", binary}, {"size", ""}}})};
   }
 
   void Ask(PluginUnderTest& plugin, const FakeCall& call) {
@@ -166,8 +165,10 @@ class Questions {
     const sgw_view value = View("a\"b\\c\nd");
     const double bounds[] = {0.1, 1};
     const std::uint64_t buckets[] = {1, 2};
-    const sgw_metric_series counter = {.label_values = {&value, 1}, .value = 3, .count = 0, .sum = 0, .buckets = nullptr};
-    const sgw_metric_series histogram = {.label_values = {nullptr, 0}, .value = 0, .count = 3, .sum = 5.5, .buckets = buckets};
+    const sgw_metric_series counter = {
+        .label_values = {&value, 1}, .value = 3, .count = 0, .sum = 0, .buckets = nullptr};
+    const sgw_metric_series histogram = {
+        .label_values = {nullptr, 0}, .value = 0, .count = 3, .sum = 5.5, .buckets = buckets};
     const MetricsPage page = plugin.Render({{.name = View("spark_gateway_calls_total"),
                                              .help = View("Calls."),
                                              .type = SGW_METRIC_COUNTER,

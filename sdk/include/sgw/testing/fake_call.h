@@ -18,23 +18,43 @@ namespace sgw::testing {
 //   CallFrom("alice").Groups({"ads"}).Header("x-spark-team", "ads")
 class FakeCall {
  public:
-  FakeCall& Header(std::string name, std::string value) { return Set([&] { headers_.emplace_back(std::move(name), std::move(value)); }); }
+  FakeCall& Header(std::string name, std::string value) {
+    return Set([&] { headers_.emplace_back(std::move(name), std::move(value)); });
+  }
   FakeCall& Bearer(std::string_view token) { return Header("authorization", "Bearer " + std::string(token)); }
-  FakeCall& Method(std::string method) { return Set([&] { method_ = std::move(method); }); }
-  FakeCall& Authority(std::string authority) { return Set([&] { authority_ = std::move(authority); }); }
-  FakeCall& Peer(std::string address) { return Set([&] { peer_ = std::move(address); }); }
-  FakeCall& Listener(std::string name) { return Set([&] { listener_ = std::move(name); }); }
-  FakeCall& Id(std::string id) { return Set([&] { id_ = std::move(id); }); }
+  FakeCall& Method(std::string method) {
+    return Set([&] { method_ = std::move(method); });
+  }
+  FakeCall& Authority(std::string authority) {
+    return Set([&] { authority_ = std::move(authority); });
+  }
+  FakeCall& Peer(std::string address) {
+    return Set([&] { peer_ = std::move(address); });
+  }
+  FakeCall& Listener(std::string name) {
+    return Set([&] { listener_ = std::move(name); });
+  }
+  FakeCall& Id(std::string id) {
+    return Set([&] { id_ = std::move(id); });
+  }
   // A verified client certificate.
   FakeCall& Certificate(std::string subject, std::vector<std::string> dns_names = {},
                         std::vector<std::string> uris = {}) {
     return Set([&] { tls_ = Tls{std::move(subject), std::move(dns_names), std::move(uris)}; });
   }
   // What auth and router have said, for the kinds that are asked after them.
-  FakeCall& As(sgw::Identity who) { return Set([&] { identity_ = std::move(who); }); }
-  FakeCall& Groups(std::vector<std::string> groups) { return Set([&] { identity_->groups = std::move(groups); }); }
-  FakeCall& RoutedTo(sgw::Route where) { return Set([&] { route_ = std::move(where); }); }
-  FakeCall& RoutedTo(std::string name_space) { return Set([&] { route_.namespace_ = std::move(name_space); }); }
+  FakeCall& As(sgw::Identity who) {
+    return Set([&] { identity_ = std::move(who); });
+  }
+  FakeCall& Groups(std::vector<std::string> groups) {
+    return Set([&] { identity_->groups = std::move(groups); });
+  }
+  FakeCall& RoutedTo(sgw::Route where) {
+    return Set([&] { route_ = std::move(where); });
+  }
+  FakeCall& RoutedTo(std::string name_space) {
+    return Set([&] { route_.namespace_ = std::move(name_space); });
+  }
 
   const std::optional<sgw::Identity>& identity() const { return identity_; }
   const sgw::Route& route() const { return route_; }

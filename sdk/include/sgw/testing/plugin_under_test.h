@@ -1,11 +1,10 @@
 // PluginUnderTest: an instance of a plugin, driven through the C boundary as the gateway drives it.
 #pragma once
 
+#include <dlfcn.h>
 #include <sgw/door.h>
 #include <sgw/testing/fake_call.h>
 #include <sgw/testing/test_host.h>
-
-#include <dlfcn.h>
 
 #include <memory>
 #include <optional>
@@ -120,9 +119,8 @@ class PluginUnderTest {
   Asked<RouterAnswer> Decide(const FakeCall& call) {
     const sgw_router_ops& ops = Ops(plugin_->router);
     return Ask<RouterAnswer>([&](sgw_ask ask) {
-      return WithIdentity(call, [&](const sgw_call& raw, const sgw_identity* who) {
-        return ops.route(instance_, &raw, who, ask);
-      });
+      return WithIdentity(
+          call, [&](const sgw_call& raw, const sgw_identity* who) { return ops.route(instance_, &raw, who, ask); });
     });
   }
 
@@ -133,8 +131,8 @@ class PluginUnderTest {
         const sgw::detail::RawRoute owned(call.route());
         const sgw_route route = owned.get();
         const std::string own_key(key);
-        const sgw_pool_request request = {sizeof(request), create ? 1U : 0U, &raw, who, &route,
-                                          sgw::detail::View(own_key)};
+        const sgw_pool_request request = {sizeof(request), create ? 1U : 0U,          &raw, who,
+                                          &route,          sgw::detail::View(own_key)};
         return ops.acquire(instance_, &request, ask);
       });
     });
@@ -143,9 +141,8 @@ class PluginUnderTest {
     Ops(plugin_->pool).release(instance_, sgw::detail::View(lease_id), static_cast<std::int32_t>(outcome));
   }
   Asked<PoolAnswer> Redeem(std::string_view lease_id) {
-    return Ask<PoolAnswer>([&](sgw_ask ask) {
-      return Ops(plugin_->pool).redeem(instance_, sgw::detail::View(lease_id), ask);
-    });
+    return Ask<PoolAnswer>(
+        [&](sgw_ask ask) { return Ops(plugin_->pool).redeem(instance_, sgw::detail::View(lease_id), ask); });
   }
 
   Asked<DiscoveryReply> Resolve(const FakeCall& call) {
@@ -161,7 +158,8 @@ class PluginUnderTest {
 
   void Write(const Record& record, const std::vector<std::string>& groups = {}, const StringMap& claims = {},
              const StringMap& labels = {}) {
-    UseRecord(record, groups, claims, labels, [&](const sgw_record& raw) { Ops(plugin_->audit).record(instance_, &raw); });
+    UseRecord(record, groups, claims, labels,
+              [&](const sgw_record& raw) { Ops(plugin_->audit).record(instance_, &raw); });
   }
   Asked<Status> Admit(const Record& record) {
     return Ask<Status>([&](sgw_ask ask) {
@@ -205,9 +203,8 @@ class PluginUnderTest {
   }
 
   static sgw_text_sink Sink(std::string& text) {
-    return {&text, [](void* context, sgw_view more) {
-              static_cast<std::string*>(context)->append(sgw::detail::Text(more));
-            }};
+    return {&text,
+            [](void* context, sgw_view more) { static_cast<std::string*>(context)->append(sgw::detail::Text(more)); }};
   }
 
   template <typename F>

@@ -161,9 +161,12 @@ void TestHost::Answer(sgw_ask id, A answer) {
 template <typename V, typename Raw, typename Read>
 sgw::Answer<V> TestHost::FromAnswer(const Raw* raw, Read read) {
   switch (raw->answer) {
-    case SGW_ANSWER_VALUE: return read();
-    case SGW_ANSWER_NEXT: return Next{};
-    default: return sgw::detail::FromRaw(raw->status);
+    case SGW_ANSWER_VALUE:
+      return read();
+    case SGW_ANSWER_NEXT:
+      return Next{};
+    default:
+      return sgw::detail::FromRaw(raw->status);
   }
 }
 
@@ -174,20 +177,22 @@ inline void TestHost::FillAnswers() {
       return Of(host).Answer<AuthAnswer>(ask, AsClaimed{std::string(sgw::detail::Text(raw->identity->subject))});
     }
     const sgw::Answer<Identity> plain = FromAnswer<Identity>(raw, [&] { return FromRaw(*raw->identity); });
-    Of(host).Answer<AuthAnswer>(ask, std::visit([](auto said) { return AuthAnswer(std::move(said)); }, plain.content()));
+    Of(host).Answer<AuthAnswer>(ask,
+                                std::visit([](auto said) { return AuthAnswer(std::move(said)); }, plain.content()));
   };
   table_.answer_router = [](sgw_host* host, sgw_ask ask, const sgw_router_answer* raw) {
     Of(host).Answer<RouterAnswer>(ask, FromAnswer<Route>(raw, [&] { return FromRaw(*raw->route); }));
   };
   table_.answer_pool = [](sgw_host* host, sgw_ask ask, const sgw_pool_answer* raw) {
-    Of(host).Answer<PoolAnswer>(ask, FromAnswer<Lease>(raw, [&] {
-      return Lease{std::string(sgw::detail::Text(raw->lease->id)), FromRaw(raw->lease->endpoint)};
-    }));
+    Of(host).Answer<PoolAnswer>(
+        ask, FromAnswer<Lease>(raw, [&] {
+          return Lease{std::string(sgw::detail::Text(raw->lease->id)), FromRaw(raw->lease->endpoint)};
+        }));
   };
   table_.answer_discovery = [](sgw_host* host, sgw_ask ask, const sgw_discovery_answer* raw) {
     Of(host).Answer<DiscoveryReply>(ask, FromAnswer<std::vector<Endpoint>>(raw, [&] {
-      return reinterpret_cast<Snapshot*>(raw->snapshot)->endpoints;
-    }));
+                                      return reinterpret_cast<Snapshot*>(raw->snapshot)->endpoints;
+                                    }));
   };
   table_.answer_session = [](sgw_host* host, sgw_ask ask, const sgw_session_answer* raw) {
     SessionReply reply = SessionStore::Binding();
@@ -239,7 +244,8 @@ inline void TestHost::FillRest() {
   };
   table_.endpoint_gone = [](sgw_host* host, sgw_view address, sgw_view incarnation, sgw_view reason) {
     const std::lock_guard lock(Of(host).mutex_);
-    Of(host).gone_endpoints_.emplace_back(std::string(Text(address)) + " " + std::string(Text(incarnation)), Text(reason));
+    Of(host).gone_endpoints_.emplace_back(std::string(Text(address)) + " " + std::string(Text(incarnation)),
+                                          Text(reason));
   };
   table_.timer_start = [](sgw_host* host, std::int64_t delay_ms, sgw_callback callback) {
     TestHost& self = Of(host);
