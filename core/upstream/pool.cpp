@@ -211,7 +211,7 @@ void UpstreamPool::Recount(Group& group) {
   if (const int change = links - std::exchange(group.counted_links, links)) group.state->connections += change;
 }
 
-const Endpoint* UpstreamPool::Choose(std::span<const Endpoint> endpoints, std::span<const Endpoint* const> tried) {
+const Endpoint* UpstreamPool::Choose(std::span<const Endpoint> endpoints, std::span<const Endpoint> tried) {
   const SteadyTime now = table_.clock().Now();
   const Endpoint* best = nullptr;
   double best_score = 0;
@@ -220,7 +220,10 @@ const Endpoint* UpstreamPool::Choose(std::span<const Endpoint> endpoints, std::s
   const std::size_t start = endpoints.empty() ? 0 : next_choice_++ % endpoints.size();
   for (std::size_t i = 0; i < endpoints.size(); ++i) {
     const Endpoint& endpoint = endpoints[(start + i) % endpoints.size()];
-    if (std::find(tried.begin(), tried.end(), &endpoint) != tried.end()) continue;
+    const auto is_same = [&](const Endpoint& other) {
+      return other.address == endpoint.address && other.incarnation == endpoint.incarnation;
+    };
+    if (std::any_of(tried.begin(), tried.end(), is_same)) continue;
     const EndpointState& state = *GroupOf(endpoint.address, endpoint.incarnation)->state;
     const bool is_aside = state.is_set_aside(now);
     const double score = (state.streams.load(std::memory_order_relaxed) + 1.0) / std::max(1U, endpoint.weight);

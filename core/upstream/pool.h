@@ -66,8 +66,8 @@ class UpstreamPool {
   void Leave(UpstreamWaiter& waiter);
 
   // The endpoint for a call that may go to any of them: one that is not set aside, with the fewest streams for its
-  // weight. Null only when there are none. `tried`: indices that are not to be chosen again.
-  const Endpoint* Choose(std::span<const Endpoint> endpoints, std::span<const Endpoint* const> tried = {});
+  // weight. Null only when there are none besides those that were `tried`.
+  const Endpoint* Choose(std::span<const Endpoint> endpoints, std::span<const Endpoint> tried = {});
 
   // The endpoint is not used any more.
   void Withdraw(const std::string& address, const std::string& incarnation);

@@ -1,0 +1,104 @@
+#include "core/relay/headers.h"
+
+#include <algorithm>
+#include <array>
+#include <string>
+
+namespace sgw::core {
+namespace {
+
+constexpr std::string_view kGrpc = "application/grpc";
+constexpr std::string_view kOwnedPrefix = "x-spark-gateway-";
+
+// Of one connection, made anew, or meant for a proxy.
+constexpr std::array<std::string_view, 12> kHopByHop = {
+    "connection",          "expect",           "host", "http2-settings", "keep-alive",        "proxy-authenticate",
+    "proxy-authorization", "proxy-connection", "te",   "trailer",        "transfer-encoding", "upgrade"};
+
+bool IsDenied(std::string_view name) {
+  return name.starts_with(':') || name.starts_with(kOwnedPrefix) || name == "traceparent" ||
+         std::find(kHopByHop.begin(), kHopByHop.end(), name) != kHopByHop.end();
+}
+
+bool IsCredential(std::string_view name) { return name == "authorization" || name == "authentication"; }
+
+bool MayEdit(std::string_view name) {
+  return !name.empty() && !IsDenied(name) && name != "content-type" && name != "content-length" &&
+         !name.starts_with("grpc-");
+}
+
+void Apply(const HeaderEdits& edits, HeaderBlock& head) {
+  for (const std::string& name : edits.remove) {
+    if (MayEdit(name)) head.Remove(name);
+  }
+  for (const auto& [name, value] : edits.set) {
+    if (MayEdit(name)) head.Remove(name);
+  }
+  for (const auto& [name, value] : edits.set) {
+    if (MayEdit(name)) head.Add(name, value);
+  }
+}
+
+}  // namespace
+
+bool IsGrpcPath(std::string_view path) {
+  if (path.size() > 1024 || !path.starts_with('/')) return false;
+  const auto slash = path.rfind('/');
+  if (slash == 0 || slash + 1 == path.size()) return false;
+  return std::all_of(path.begin(), path.end(), [](char c) { return c > ' ' && c < '\x7f' && c != '?' && c != '#'; });
+}
+
+std::optional<HttpRefusal> CheckRequest(const HeaderBlock& headers) {
+  if (headers.Get(":method") != "POST") {
+    return HttpRefusal{"405",
+                       "This is a Spark Gateway: it speaks gRPC, which is POST only. Use sc://HOST:PORT with Spark.\n"};
+  }
+  const std::string_view type = headers.Get("content-type");
+  const char next = type.size() > kGrpc.size() ? type[kGrpc.size()] : '+';
+  if (!type.starts_with(kGrpc) || (next != '+' && next != ';')) {
+    return HttpRefusal{
+        "415", "This is a Spark Gateway: it takes content-type application/grpc. Use sc://HOST:PORT with Spark.\n"};
+  }
+  if (!IsGrpcPath(headers.Get(":path"))) {
+    return HttpRefusal{"404", "This is a Spark Gateway: the path of a gRPC call is /package.Service/Method.\n"};
+  }
+  return std::nullopt;
+}
+
+HeaderBlock HttpRefusalHead(const HttpRefusal& refusal) {
+  HeaderBlock head{{":status", refusal.status},
+                   {"content-type", "text/plain; charset=utf-8"},
+                   {"content-length", std::to_string(refusal.text.size())}};
+  if (refusal.status == "405") head.Add("allow", "POST");
+  return head;
+}
+
+HeaderBlock ForwardedHead(const HeaderBlock& received, const ForwardFacts& facts) {
+  const bool hides_credentials = facts.has_auth || !facts.endpoint.token.empty();
+  const std::string_view address = facts.endpoint.address;
+  HeaderBlock head;
+  head.Add(":method", "POST");
+  head.Add(":scheme", "http");
+  head.Add(":path", received.Get(":path"));
+  head.Add(":authority", address.starts_with("unix:") ? std::string_view("localhost") : address);
+  head.Add("te", "trailers");
+  for (std::size_t i = 0; i < received.size(); ++i) {
+    const HeaderField field = received[i];
+    if (IsDenied(field.name)) continue;
+    if (hides_credentials && IsCredential(field.name)) continue;
+    if (facts.is_stamped && field.name == "content-length") continue;
+    if (facts.routing_headers && std::find(facts.routing_headers->begin(), facts.routing_headers->end(), field.name) !=
+                                     facts.routing_headers->end()) {
+      continue;
+    }
+    head.Add(field.name, field.value);
+  }
+  head.Add("traceparent", facts.traceparent);
+  if (facts.identity_edits) Apply(*facts.identity_edits, head);
+  if (facts.route_edits) Apply(*facts.route_edits, head);
+  Apply(facts.endpoint.headers, head);
+  if (!facts.endpoint.token.empty()) head.Set("authorization", "Bearer " + facts.endpoint.token.Reveal());
+  return head;
+}
+
+}  // namespace sgw::core

@@ -1,0 +1,45 @@
+// Which request headers are taken, and which go on to the driver.
+#pragma once
+
+#include <sgw/values.h>
+
+#include <optional>
+#include <string_view>
+
+#include "core/http2/header_block.h"
+
+namespace sgw::core {
+
+// The answer to a request that is not gRPC: in HTTP's terms, for a person with a browser or curl.
+struct HttpRefusal {
+  std::string_view status;
+  std::string_view text;
+};
+
+// Why the head of a request is not one of gRPC (https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md): not a
+// POST, another content-type, a path that is not /service/method. A missing `te: trailers` is forgiven: the driver gets
+// ours.
+std::optional<HttpRefusal> CheckRequest(const HeaderBlock& headers);
+// The head of that answer; its text follows as body.
+HeaderBlock HttpRefusalHead(const HttpRefusal& refusal);
+
+// What is known of a call when its head goes to the driver.
+struct ForwardFacts {
+  const Endpoint& endpoint;
+  std::string_view traceparent;
+  bool has_auth = false;    // credentials were for us, and do not go on
+  bool is_stamped = false;  // the body's length changes
+  const HeaderEdits* identity_edits = nullptr;
+  const HeaderEdits* route_edits = nullptr;
+  const std::vector<std::string>* routing_headers = nullptr;  // they do not go on
+};
+
+// The head for the driver: everything that the client sent but what is denied. :authority is the endpoint's address,
+// since a driver behind a virtual host is found by its own name; "localhost" for a Unix socket. The edits of the
+// identity, the route and the endpoint follow in this order; none of them can touch what makes the request a gRPC one.
+HeaderBlock ForwardedHead(const HeaderBlock& received, const ForwardFacts& facts);
+
+// A :path's parts are fit for records and metrics: printable, bounded.
+bool IsGrpcPath(std::string_view path);
+
+}  // namespace sgw::core

@@ -1,0 +1,102 @@
+#include "core/relay/refusal.h"
+
+#include <charconv>
+#include <string>
+
+#include "core/connect/status_details.h"
+
+namespace sgw::core {
+namespace {
+
+std::string_view NameOf(ErrorCode code) {
+  switch (code) {
+    case ErrorCode::kNoError:
+      return "NO_ERROR";
+    case ErrorCode::kProtocolError:
+      return "PROTOCOL_ERROR";
+    case ErrorCode::kInternalError:
+      return "INTERNAL_ERROR";
+    case ErrorCode::kFlowControlError:
+      return "FLOW_CONTROL_ERROR";
+    case ErrorCode::kStreamClosed:
+      return "STREAM_CLOSED";
+    case ErrorCode::kFrameSizeError:
+      return "FRAME_SIZE_ERROR";
+    case ErrorCode::kRefusedStream:
+      return "REFUSED_STREAM";
+    case ErrorCode::kCancel:
+      return "CANCEL";
+    case ErrorCode::kCompressionError:
+      return "COMPRESSION_ERROR";
+    case ErrorCode::kEnhanceYourCalm:
+      return "ENHANCE_YOUR_CALM";
+    case ErrorCode::kInadequateSecurity:
+      return "INADEQUATE_SECURITY";
+  }
+  return "an unknown code";
+}
+
+StatusCode CodeOfReset(ErrorCode code) {
+  switch (code) {
+    case ErrorCode::kRefusedStream:
+      return StatusCode::kUnavailable;
+    case ErrorCode::kCancel:
+      return StatusCode::kCancelled;
+    case ErrorCode::kEnhanceYourCalm:
+      return StatusCode::kResourceExhausted;
+    case ErrorCode::kInadequateSecurity:
+      return StatusCode::kPermissionDenied;
+    default:
+      return StatusCode::kInternal;
+  }
+}
+
+Status WithMessage(const Status& status, std::string message) {
+  if (status.retry_delay()) return {status.code(), std::move(message), RetryIn(*status.retry_delay())};
+  return {status.code(), std::move(message)};
+}
+
+}  // namespace
+
+HeaderBlock StatusFields(const Status& status, std::string_view call_id, std::string_view session_id, bool is_head) {
+  const Status shown = WithMessage(status, status.message() + " [call " + std::string(call_id) + "]");
+  HeaderBlock fields;
+  if (is_head) {
+    fields.Add(":status", "200");
+    fields.Add("content-type", "application/grpc");
+    // Compression is the one reason of ours for UNIMPLEMENTED that the client can cure.
+    if (status.code() == StatusCode::kUnimplemented) fields.Add("grpc-accept-encoding", "identity");
+  }
+  fields.Add("grpc-status", std::to_string(static_cast<int>(shown.code())));
+  fields.Add("grpc-message", PercentEncoded(shown.message()));
+  fields.Add("grpc-status-details-bin", StatusDetailsBin(shown, SparkErrorOf(status, session_id)));
+  return fields;
+}
+
+Status StatusOfClose(const StreamClose& close, std::string_view address) {
+  const std::string driver = "The driver " + std::string(address);
+  switch (close.reason) {
+    case CloseReason::kConnectionLost:
+      return Unavailable(driver + " closed the connection before it answered.");
+    case CloseReason::kNotProcessed:
+      return Unavailable(driver + " takes no more calls on this connection; nothing was processed.");
+    case CloseReason::kPeerReset:
+      return {CodeOfReset(close.code), driver + " reset the stream: " + std::string(NameOf(close.code)) + "."};
+    case CloseReason::kNotSent:
+      return Internal("The request could not be sent to the driver " + std::string(address) +
+                      ": its headers are too large or not allowed.");
+    default:
+      return Internal("The stream to the driver " + std::string(address) +
+                      " ended early: " + std::string(NameOf(close.code)) + ".");
+  }
+}
+
+StatusCode CodeOfTrailers(const HeaderBlock& trailers) {
+  const std::string_view text = trailers.Get("grpc-status");
+  int code = -1;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), code);
+  if (error != std::errc() || end != text.data() + text.size() || code < 0 || code > 16) return StatusCode::kUnknown;
+  return static_cast<StatusCode>(code);
+}
+
+}  // namespace sgw::core

@@ -1,0 +1,240 @@
+#include "core/relay/stream_pair.h"
+
+#include "core/relay/refusal.h"
+
+namespace sgw::core {
+namespace {
+
+// Once a driver is there to take the bytes.
+constexpr std::int32_t kClientWindow = 256 * 1024;
+constexpr int kMaxAttempts = 4;
+
+}  // namespace
+
+StreamPair::StreamPair(UpstreamPool& pool, std::shared_ptr<Stream> client) : pool_(pool), client_(std::move(client)) {}
+
+StreamPair::~StreamPair() {
+  pool_.Leave(driver_side_);
+  if (driver_) driver_->SetHandler(nullptr);
+  client_->SetHandler(nullptr);
+}
+
+// --- The request's way ---
+
+void StreamPair::OnHeaders(HeaderBlock headers, bool is_end) {
+  head_ = std::move(headers);
+  has_client_ended_ = is_end;
+  OnHead();
+}
+
+void StreamPair::OnData(Piece piece) {
+  const std::size_t size = piece.size();
+  bytes_from_client_ += size;
+  if (state_ == State::kAnswered) return client_->Credit(size);
+  if (state_ == State::kDeciding) {
+    held_.push_back(std::move(piece));
+    held_bytes_ += size;
+    return OnHeld();
+  }
+  if (const Status status = request_.Add(std::move(piece)); !status.ok()) Refuse(status, "message");
+}
+
+void StreamPair::OnEnd(HeaderBlock) {
+  has_client_ended_ = true;
+  if (state_ == State::kAnswered) return;
+  if (state_ == State::kDeciding) return OnHeld();
+  if (const Status status = request_.End(); !status.ok()) Refuse(status, "message");
+}
+
+std::string_view StreamPair::Held(std::size_t bytes) {
+  if (held_.empty()) return {};
+  if (held_.size() == 1 || held_.front().size() >= bytes) return held_.front().view().substr(0, bytes);
+  gathered_.clear();
+  for (const Piece& piece : held_) gathered_.append(piece.view().substr(0, bytes - gathered_.size()));
+  return gathered_;
+}
+
+void StreamPair::Connect(Endpoint endpoint) {
+  if (state_ != State::kDeciding && state_ != State::kConnecting) return;
+  endpoint_ = std::move(endpoint);
+  if (state_ == State::kDeciding) {
+    state_ = State::kConnecting;
+    TakeHeld();
+  }
+  if (state_ == State::kConnecting) Attempt();
+}
+
+void StreamPair::TakeHeld() {
+  gathered_ = {};
+  const std::vector<Piece> held = std::exchange(held_, {});
+  for (const Piece& piece : held) {
+    if (const Status status = request_.Add(piece); !status.ok()) return Refuse(status, "message");
+  }
+  if (!has_client_ended_) return;
+  if (const Status status = request_.End(); !status.ok()) Refuse(status, "message");
+}
+
+void StreamPair::Attempt() {
+  ++attempts_;
+  pool_.Get(endpoint_.address, endpoint_.incarnation, driver_side_);
+}
+
+void StreamPair::OnConnection(ClientConnection& connection) {
+  const bool is_end = request_.is_empty();
+  driver_ = connection.Open(DriverHead(endpoint_), is_end, driver_side_);
+  if (!driver_) {
+    if (attempts_ < kMaxAttempts) return Attempt();
+    return Refuse(Unavailable("The driver " + endpoint_.address + " takes no more streams."), "upstream");
+  }
+  state_ = State::kRelaying;
+  client_->RaiseWindow(kClientWindow);
+  request_.SetStream(driver_.get(), is_end);
+}
+
+void StreamPair::OnNoConnection(const Status& why) {
+  if (attempts_ < kMaxAttempts && OnUnreachable(endpoint_)) return;
+  Refuse(why, "upstream");
+}
+
+void StreamPair::OnRequestSent(std::size_t bytes) { client_->Credit(request_.Sent(bytes)); }
+
+// --- The response's way ---
+
+void StreamPair::OnResponseHead(HeaderBlock headers, bool is_end) {
+  if (state_ != State::kRelaying) return;
+  has_response_started_ = true;
+  if (!is_end) return client_->SendHeaders(headers, false);
+  outcome_.code = CodeOfTrailers(headers);
+  is_driver_answer_ = true;
+  has_driver_ended_ = true;
+  client_->SendHeaders(headers, true);
+  state_ = State::kAnswered;
+  StopDriver(ErrorCode::kNoError);
+}
+
+void StreamPair::OnResponseData(Piece piece) {
+  if (state_ != State::kRelaying) {
+    if (driver_) driver_->Credit(piece.size());
+    return;
+  }
+  bytes_to_client_ += piece.size();
+  OnResponseBytes(piece.view());
+  if (holds_response_) return held_response_.push_back(std::move(piece));
+  client_->SendData(std::move(piece));
+}
+
+void StreamPair::OnResponseEnd(HeaderBlock trailers) {
+  has_driver_ended_ = true;
+  if (state_ != State::kRelaying) return;
+  outcome_.code = CodeOfTrailers(trailers);
+  is_driver_answer_ = true;
+  if (!holds_response_) return EndResponse(std::move(trailers));
+  held_trailers_ = std::move(trailers);
+  OnHeldResponse();
+}
+
+void StreamPair::SendHeldResponse() {
+  if (state_ != State::kRelaying || !holds_response_) return;
+  holds_response_ = false;
+  for (Piece& piece : held_response_) client_->SendData(std::move(piece));
+  held_response_ = {};
+  if (has_driver_ended_) EndResponse(std::move(held_trailers_));
+}
+
+void StreamPair::EndResponse(HeaderBlock trailers) {
+  client_->SendEnd(std::move(trailers));
+  state_ = State::kAnswered;
+  StopDriver(ErrorCode::kNoError);
+}
+
+void StreamPair::OnSent(std::size_t bytes) {
+  if (driver_) driver_->Credit(bytes);
+}
+
+void StreamPair::OnDriverClosed(const StreamClose& close) {
+  request_.SetStream(nullptr);
+  // A response that waits to be sent is whole, whatever becomes of its stream.
+  if (state_ != State::kRelaying || has_driver_ended_) return;
+  driver_.reset();
+  if (!close.is_sent && !has_response_started_ && close.reason != CloseReason::kNotSent && attempts_ < kMaxAttempts) {
+    state_ = State::kConnecting;
+    return Attempt();
+  }
+  Refuse(StatusOfClose(close, endpoint_.address), "upstream");
+}
+
+// --- Endings ---
+
+void StreamPair::Refuse(const Status& status, std::string_view refused_by) {
+  if (state_ == State::kAnswered) return;
+  outcome_ = {status.code(), std::string(refused_by), status.message()};
+  is_driver_answer_ = false;
+  state_ = State::kAnswered;
+  pool_.Leave(driver_side_);
+  StopDriver(ErrorCode::kCancel);
+  held_ = {};
+  held_response_ = {};
+  if (has_response_started_) {
+    client_->SendEnd(RefusalFields(status, false));
+  } else {
+    client_->SendHeaders(RefusalFields(status, true), true);
+  }
+  OnRefused();
+}
+
+void StreamPair::Answer(const HeaderBlock& answer_head, std::string_view body, HeaderBlock trailers, StatusCode code) {
+  if (state_ != State::kDeciding) return;
+  outcome_.code = code;
+  state_ = State::kAnswered;
+  held_ = {};
+  client_->SendHeaders(answer_head, false);
+  client_->SendData(Piece::Copy(body));
+  client_->SendEnd(std::move(trailers));
+}
+
+// The client sends faster than the driver takes it.
+void StreamPair::OnBudget() {
+  Refuse(Unavailable("The gateway holds too much of what this client sends: its driver takes it too slowly."), "limit");
+}
+
+// The driver sends faster than the client takes it: what waits in its stream must go, and trailers would wait behind
+// it. For a gRPC client, REFUSED_STREAM is UNAVAILABLE.
+void StreamPair::OnClientTooSlow() {
+  if (client_->queued_bytes() == 0 && state_ != State::kAnswered) {
+    return Refuse(Unavailable("The gateway holds too much of this response: its client takes it too slowly."), "limit");
+  }
+  if (state_ != State::kAnswered || is_driver_answer_) {
+    outcome_ = {StatusCode::kUnavailable, "limit", "The client took its response too slowly."};
+    is_driver_answer_ = false;
+  }
+  state_ = State::kAnswered;
+  StopDriver(ErrorCode::kCancel);
+  client_->Reset(ErrorCode::kRefusedStream);
+  OnRefused();
+}
+
+void StreamPair::StopDriver(ErrorCode code) {
+  if (!driver_) return;
+  request_.SetStream(nullptr);
+  const bool is_over = has_driver_ended_ && request_.has_ended() && driver_->queued_bytes() == 0;
+  if (!is_over) driver_->Reset(code);
+}
+
+void StreamPair::OnClosed(const StreamClose& close) {
+  pool_.Leave(driver_side_);
+  StopDriver(ErrorCode::kCancel);
+  if (driver_) driver_->SetHandler(nullptr);
+  driver_.reset();
+  if (state_ != State::kAnswered) {
+    outcome_ = {
+        StatusCode::kCancelled,
+        {},
+        close.reason == CloseReason::kConnectionLost ? "The client's connection has gone." : "The client left."};
+    is_driver_answer_ = false;
+  }
+  state_ = State::kAnswered;
+  held_ = {};
+  OnDone();
+}
+
+}  // namespace sgw::core
