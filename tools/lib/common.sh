@@ -1,0 +1,47 @@
+# shellcheck shell=bash
+# What every tool of this folder starts with: where the tree is, how to speak, how to give up. Sourced, never run.
+
+root=$(cd "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/../.." && pwd)
+local_dir=${SGW_LOCAL:-$root/.local}  # Everything that the tools download or make, besides build/; git ignores it.
+
+if [[ -t 1 && -z ${NO_COLOR:-} ]]; then bold=$'\e[1m' plain=$'\e[0m'; else bold='' plain=''; fi
+
+say() { printf '%s\n' "$*"; }
+step() { printf '%s==> %s%s\n' "$bold" "$*" "$plain"; }
+
+# The first line says what is wrong, further arguments what to do about it.
+die() {
+  printf '%s: %s\n' "$(basename "$0")" "$1" >&2
+  shift
+  (($# == 0)) || printf '    %s\n' "$@" >&2
+  exit 1
+}
+
+# usage: prints the comment that opens the calling script, as its help.
+usage() { sed -n '2,/^[^#]/ { /^#/ s/^# \{0,1\}//p }' "$0"; }
+
+# logged NAME WHAT-TO-DO COMMAND...: runs quietly; when the command fails, shows the end of what it said.
+logged() {
+  local name=$1 advice=$2 log
+  shift 2
+  mkdir -p "$local_dir/log"
+  log=$local_dir/log/$name.log
+  "$@" >"$log" 2>&1 </dev/null && return
+  printf '%s: %s failed; the end of %s:\n' "$(basename "$0")" "$name" "$log" >&2
+  tail -n 15 "$log" | sed 's/^/    | /' >&2
+  if grep -qiE 'no space left|disk quota' "$log"; then
+    advice="The disk is full: free some space, then run this again."
+  elif grep -qiE 'resolve|connection|timed out|unreachable|could not fetch|failed to fetch' "$log"; then
+    advice="A download failed: check the network and the proxy settings, then run this again; it goes on where it stopped."
+  fi
+  printf '    %s\n' "$advice" >&2
+  return 1
+}
+
+# need_space MEGABYTES WHAT: refuses to begin what the disk cannot hold.
+need_space() {
+  local free
+  free=$(df -Pm "$local_dir" | awk 'NR == 2 { print $4 }')
+  ((free >= $1)) || die "$2 needs about $1 MB under $local_dir, and only $free MB are free." \
+    "Free some space, or set SGW_LOCAL to a folder on a larger disk, then run this again."
+}
