@@ -1,8 +1,9 @@
 // Sessions: who is bound to which server.
 //
 // A session is known by (realm, subject, session_id). The first call that may create it takes a server for its sharing
-// key and binds it; every later one finds it here, without its routing headers. What is gone stays gone: a session whose
-// server was lost, or that was ended, is remembered by a tombstone for a day, and no call ever moves it elsewhere.
+// key and binds it; every later one finds it here, without its routing headers. What is gone stays gone: a session
+// whose server was lost, or that was ended, is remembered by a tombstone for a day, and no call ever moves it
+// elsewhere.
 //
 // Safe for concurrent use. Place() is asked on a worker and answers there; tickets live on the worker of their call.
 #pragma once
@@ -27,7 +28,8 @@ class SessionTable;
 // The right of one stream to its session's server. While it lives, the session does not expire.
 class SessionTicket {
  public:
-  SessionTicket(SessionTable& table, std::shared_ptr<SessionEntry> session, const MethodFacts& method, FirstFields fields);
+  SessionTicket(SessionTable& table, std::shared_ptr<SessionEntry> session, const MethodFacts& method,
+                FirstFields fields);
   // Without Finished() before, the stream counts as one that was broken off.
   ~SessionTicket();
   SessionTicket(const SessionTicket&) = delete;
@@ -81,7 +83,8 @@ class Sessions {
 
   // Finds the session of a call, or makes one where the method may; everything of design section 2, steps 3 to 6.
   // context.identity is there, with its claim filled in. Sets context.route and, at a refusal, context.refused_by.
-  // `done` is called once, perhaps before this returns, and not after the Run was dropped; the context outlives the Run.
+  // `done` is called once, perhaps before this returns, and not after the Run was dropped; the context outlives the
+  // Run.
   std::unique_ptr<Run> Place(CallContext& context, const FirstFields& fields, const MethodFacts& method,
                              std::function<void(Result<Placement>)> done);
 
