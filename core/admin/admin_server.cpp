@@ -1,0 +1,130 @@
+#include "core/admin/admin_server.h"
+
+#include <grpcpp/grpcpp.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "spark_gateway/admin.grpc.pb.h"
+
+namespace sgw::core {
+namespace {
+
+namespace api = spark_gateway::admin::v1;
+using grpc::ServerContext;
+
+class Service final : public api::Admin::Service {
+ public:
+  explicit Service(AdminBackend& backend) : backend_(backend) {}
+
+  grpc::Status GetStatus(ServerContext*, const api::GetStatusRequest*, api::GetStatusResponse* out) override {
+    const GatewayStatus status = backend_.GetStatus();
+    out->set_version(status.version);
+    out->set_started_unix_ms(status.started_unix_ms);
+    out->set_ready(status.not_ready.empty());
+    for (const auto& why : status.not_ready) out->add_not_ready(why);
+    out->set_live_calls(status.live_calls);
+    out->set_connections(status.connections);
+    return grpc::Status::OK;
+  }
+
+  grpc::Status ListPlugins(ServerContext*, const api::ListPluginsRequest*, api::ListPluginsResponse* out) override {
+    for (const PluginView& view : backend_.ListPlugins()) {
+      auto* plugin = out->add_plugins();
+      plugin->set_instance(view.instance);
+      plugin->set_name(view.name);
+      plugin->set_kind(view.kind);
+      plugin->set_file(view.file);
+      plugin->set_abi(view.abi);
+      plugin->set_sdk(view.sdk);
+      for (const auto& one : view.capabilities) plugin->add_capabilities(one);
+      plugin->set_state(view.state);
+    }
+    return grpc::Status::OK;
+  }
+
+  grpc::Status ListSessions(ServerContext*, const api::ListSessionsRequest*, api::ListSessionsResponse* out) override {
+    for (const SessionView& view : backend_.ListSessions()) {
+      auto* session = out->add_sessions();
+      session->set_session_id(view.session_id);
+      session->set_subject(view.subject);
+      session->set_realm(view.realm);
+      session->set_namespace_(view.namespace_);
+      session->set_endpoint(view.endpoint);
+      session->set_state(view.state);
+      session->set_age_ms(view.age.count());
+      session->set_idle_ms(view.idle.count());
+      session->set_open_streams(view.open_streams);
+      session->set_operations(static_cast<std::int64_t>(view.operations));
+      session->set_lease_id(view.lease_id);
+      session->set_source(view.source);
+    }
+    return grpc::Status::OK;
+  }
+
+  grpc::Status EndSession(ServerContext*, const api::EndSessionRequest* in, api::EndSessionResponse*) override {
+    const Status status = backend_.EndSession(in->session_id(), in->subject());
+    return {static_cast<grpc::StatusCode>(status.code()), status.message()};
+  }
+
+  grpc::Status ListPools(ServerContext*, const api::ListPoolsRequest*, api::ListPoolsResponse* out) override {
+    for (const DescribedView& view : backend_.DescribePools()) Add(out->add_pools(), view);
+    return grpc::Status::OK;
+  }
+
+  grpc::Status ListEndpoints(ServerContext*, const api::ListEndpointsRequest*,
+                             api::ListEndpointsResponse* out) override {
+    for (const EndpointView& view : backend_.ListEndpoints()) {
+      auto* endpoint = out->add_endpoints();
+      endpoint->set_address(view.address);
+      endpoint->set_incarnation(view.incarnation);
+      endpoint->set_state(view.state);
+      endpoint->set_connections(view.connections);
+      endpoint->set_streams(view.streams);
+      endpoint->set_failures(static_cast<std::int64_t>(view.failures));
+    }
+    for (const DescribedView& view : backend_.DescribeDiscoveries()) Add(out->add_discoveries(), view);
+    return grpc::Status::OK;
+  }
+
+  grpc::Status GetConfig(ServerContext*, const api::GetConfigRequest*, api::GetConfigResponse* out) override {
+    out->set_text(backend_.EffectiveConfig());
+    return grpc::Status::OK;
+  }
+
+ private:
+  static void Add(api::Described* out, const DescribedView& view) {
+    out->set_instance(view.instance);
+    out->set_json(view.json);
+  }
+
+  AdminBackend& backend_;
+};
+
+}  // namespace
+
+struct AdminServer::Impl {
+  explicit Impl(AdminBackend& backend) : service(backend) {}
+  Service service;
+  std::unique_ptr<grpc::Server> server;
+};
+
+AdminServer::AdminServer(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+
+AdminServer::~AdminServer() { impl_->server->Shutdown(std::chrono::system_clock::now() + std::chrono::seconds(1)); }
+
+Result<std::unique_ptr<AdminServer>> AdminServer::Start(const std::string& address, AdminBackend& backend) {
+  const bool is_unix = address.rfind("unix:", 0) == 0;
+  // Who may reach the socket may end sessions: it is made for its owner alone.
+  const mode_t before = umask(0177);
+  if (is_unix) unlink(address.c_str() + 5);
+  auto impl = std::make_unique<Impl>(backend);
+  grpc::ServerBuilder builder;
+  builder.AddListeningPort(address, grpc::InsecureServerCredentials());
+  builder.RegisterService(&impl->service);
+  impl->server = builder.BuildAndStart();
+  umask(before);
+  if (!impl->server) return FailedPrecondition("admin.address: cannot listen on " + address);
+  return std::unique_ptr<AdminServer>(new AdminServer(std::move(impl)));
+}
+
+}  // namespace sgw::core

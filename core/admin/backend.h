@@ -1,0 +1,61 @@
+// AdminBackend: what operators may ask, answered by the gateway as a whole.
+#pragma once
+
+#include <sgw/status.h>
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "core/session/sessions.h"
+#include "core/upstream/endpoint_table.h"
+
+namespace sgw::core {
+
+struct GatewayStatus {
+  std::string version;
+  std::int64_t started_unix_ms = 0;
+  std::vector<std::string> not_ready;  // a sentence each; empty: ready
+  std::int64_t live_calls = 0;
+  std::int64_t connections = 0;
+};
+
+struct PluginView {
+  std::string instance;
+  std::string name;
+  std::string kind;
+  std::string file;
+  std::string abi;
+  std::string sdk;
+  std::vector<std::string> capabilities;
+  std::string state;
+};
+
+// What a plugin says of itself, as JSON.
+struct DescribedView {
+  std::string instance;
+  std::string json;
+};
+
+struct MetricsPage {
+  std::string content_type;
+  std::string body;
+};
+
+// Safe for concurrent use; asked on threads of this room.
+class AdminBackend {
+ public:
+  virtual ~AdminBackend() = default;
+  virtual GatewayStatus GetStatus() = 0;
+  virtual std::vector<PluginView> ListPlugins() = 0;
+  virtual std::vector<SessionView> ListSessions() = 0;
+  virtual Status EndSession(const std::string& session_id, const std::string& subject) = 0;
+  virtual std::vector<DescribedView> DescribePools() = 0;
+  virtual std::vector<DescribedView> DescribeDiscoveries() = 0;
+  virtual std::vector<EndpointView> ListEndpoints() = 0;
+  virtual std::string EffectiveConfig() = 0;
+  // NOT_FOUND: no metrics plugin is configured.
+  virtual Result<MetricsPage> Metrics() = 0;
+};
+
+}  // namespace sgw::core
