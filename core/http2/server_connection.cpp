@@ -69,7 +69,7 @@ void ServerConnection::Handshake() {
   }
   if (result != 1) return GiveUp("tls_handshake");
   if (early_->protocol() != "h2") return AnswerHttp1();
-  tls_peer_ = early_->tls_peer();
+  tls_peer_ = std::make_shared<const TlsPeer>(early_->tls_peer());
   BeginHttp2();
 }
 

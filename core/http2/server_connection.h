@@ -35,8 +35,8 @@ class ServerConnection final : public Connection {
 
   const std::string& listener() const { return setup_.listener; }
   const std::string& peer_address() const { return setup_.peer_address; }
-  // Null on a plain connection.
-  const TlsPeer* tls_peer() const { return setup_.tls ? &tls_peer_ : nullptr; }
+  // Null on a plain connection; may be kept after it and read on any thread.
+  const std::shared_ptr<const TlsPeer>& tls_peer() const { return tls_peer_; }
 
  private:
   void Recognise();
@@ -52,7 +52,7 @@ class ServerConnection final : public Connection {
   Setup setup_;
   std::unique_ptr<Transport> early_;  // until HTTP/2 begins
   Timer deadline_;
-  TlsPeer tls_peer_;
+  std::shared_ptr<const TlsPeer> tls_peer_;
   bool is_draining_ = false;
   bool is_final_goaway_sent_ = false;
 };

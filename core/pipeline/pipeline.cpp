@@ -222,6 +222,10 @@ std::unique_ptr<Run> Pipeline::FindEndpoint(EndpointRequest request, std::functi
         if (step.config.kind == StepKind::kDiscovery) {
           return step.instance->Resolve(*shared->facts, shared->identity.get(), shared->route, std::move(answer));
         }
+        if (shared->is_without_session) {
+          answer(Next{});
+          return Ask();
+        }
         static const Identity nobody;
         return step.instance->Acquire({*shared->facts, shared->identity ? *shared->identity : nobody, shared->route,
                                        shared->key, step.config.create, shared->on_phase},

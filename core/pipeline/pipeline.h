@@ -63,6 +63,8 @@ class Pipeline {
     std::shared_ptr<const Identity> identity;  // null without an auth step
     Route route;
     std::string key;
+    // A call that is routed by itself: it leases nothing, so hot pools are not asked.
+    bool is_without_session = false;
     // Chooses among discovered endpoints; none: nothing there is to be used now.
     std::function<std::optional<Endpoint>(const std::vector<Endpoint>&)> choose;
     std::function<void(const std::string& phase)> on_phase;
@@ -73,6 +75,8 @@ class Pipeline {
 
   // Whether the operation may start.
   std::unique_ptr<Run> Admit(const sgw_record& record, Done done) const;
+  // Whether anybody is told of records.
+  bool has_observers() const { return !audits_.empty(); }
   // Tells every observer.
   void Record(const sgw_record& record) const;
   // The first metrics instance; null when there is none.

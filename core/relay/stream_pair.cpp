@@ -22,9 +22,8 @@ StreamPair::~StreamPair() {
 // --- The request's way ---
 
 void StreamPair::OnHeaders(HeaderBlock headers, bool is_end) {
-  head_ = std::move(headers);
   has_client_ended_ = is_end;
-  OnHead();
+  OnHead(std::move(headers));
 }
 
 void StreamPair::OnData(Piece piece) {
@@ -92,7 +91,7 @@ void StreamPair::OnConnection(ClientConnection& connection) {
 }
 
 void StreamPair::OnNoConnection(const Status& why) {
-  if (attempts_ < kMaxAttempts && OnUnreachable(endpoint_)) return;
+  if (attempts_ < kMaxAttempts && OnUnreachable(endpoint_, why)) return;
   Refuse(why, "upstream");
 }
 
@@ -119,7 +118,6 @@ void StreamPair::OnResponseData(Piece piece) {
   }
   bytes_to_client_ += piece.size();
   OnResponseBytes(piece.view());
-  if (holds_response_) return held_response_.push_back(std::move(piece));
   client_->SendData(std::move(piece));
 }
 
@@ -128,20 +126,6 @@ void StreamPair::OnResponseEnd(HeaderBlock trailers) {
   if (state_ != State::kRelaying) return;
   outcome_.code = CodeOfTrailers(trailers);
   is_driver_answer_ = true;
-  if (!holds_response_) return EndResponse(std::move(trailers));
-  held_trailers_ = std::move(trailers);
-  OnHeldResponse();
-}
-
-void StreamPair::SendHeldResponse() {
-  if (state_ != State::kRelaying || !holds_response_) return;
-  holds_response_ = false;
-  for (Piece& piece : held_response_) client_->SendData(std::move(piece));
-  held_response_ = {};
-  if (has_driver_ended_) EndResponse(std::move(held_trailers_));
-}
-
-void StreamPair::EndResponse(HeaderBlock trailers) {
   client_->SendEnd(std::move(trailers));
   state_ = State::kAnswered;
   StopDriver(ErrorCode::kNoError);
@@ -153,8 +137,7 @@ void StreamPair::OnSent(std::size_t bytes) {
 
 void StreamPair::OnDriverClosed(const StreamClose& close) {
   request_.SetStream(nullptr);
-  // A response that waits to be sent is whole, whatever becomes of its stream.
-  if (state_ != State::kRelaying || has_driver_ended_) return;
+  if (state_ != State::kRelaying) return;
   driver_.reset();
   if (!close.is_sent && !has_response_started_ && close.reason != CloseReason::kNotSent && attempts_ < kMaxAttempts) {
     state_ = State::kConnecting;
@@ -173,7 +156,6 @@ void StreamPair::Refuse(const Status& status, std::string_view refused_by) {
   pool_.Leave(driver_side_);
   StopDriver(ErrorCode::kCancel);
   held_ = {};
-  held_response_ = {};
   if (has_response_started_) {
     client_->SendEnd(RefusalFields(status, false));
   } else {
@@ -182,13 +164,18 @@ void StreamPair::Refuse(const Status& status, std::string_view refused_by) {
   OnRefused();
 }
 
-void StreamPair::Answer(const HeaderBlock& answer_head, std::string_view body, HeaderBlock trailers, StatusCode code) {
+void StreamPair::BeginAnswer(const HeaderBlock& head, std::string_view body) {
   if (state_ != State::kDeciding) return;
-  outcome_.code = code;
   state_ = State::kAnswered;
   held_ = {};
-  client_->SendHeaders(answer_head, false);
-  client_->SendData(Piece::Copy(body));
+  client_->SendHeaders(head, false);
+  ContinueAnswer(body);
+}
+
+void StreamPair::ContinueAnswer(std::string_view body) { client_->SendData(Piece::Copy(body)); }
+
+void StreamPair::EndAnswer(HeaderBlock trailers, StatusCode code) {
+  outcome_.code = code;
   client_->SendEnd(std::move(trailers));
 }
 

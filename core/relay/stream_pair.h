@@ -40,21 +40,18 @@ class StreamPair : public StreamHandler {
   enum class State : std::uint8_t { kDeciding, kConnecting, kRelaying, kAnswered };
 
   // --- What the owner is told ---
-  // The client's head is there: head().
-  virtual void OnHead() = 0;
+  virtual void OnHead(HeaderBlock head) = 0;
   // More of the request is held, or its end came.
   virtual void OnHeld() = 0;
   // The head to send to this endpoint.
   virtual HeaderBlock DriverHead(const Endpoint& endpoint) = 0;
   // The fields of a refusal.
   virtual HeaderBlock RefusalFields(const Status& status, bool is_head) = 0;
-  // These bytes of the response pass.
+  // These bytes of the response are about to pass.
   virtual void OnResponseBytes(std::string_view) {}
-  // The response is whole and was not sent on, see HoldResponse.
-  virtual void OnHeldResponse() {}
-  // No connection to the endpoint can be had, and nothing was sent. True: the owner has another one and calls Connect,
-  // now or later.
-  virtual bool OnUnreachable(const Endpoint&) { return false; }
+  // No connection to the endpoint can be had, and nothing was sent. True: the owner looks for another one, and calls
+  // Connect or Refuse, now or later.
+  virtual bool OnUnreachable(const Endpoint&, const Status& /*why*/) { return false; }
   // A refusal: nothing that was asked for is wanted any more.
   virtual void OnRefused() {}
   // The last event: the client's stream has closed.
@@ -63,18 +60,16 @@ class StreamPair : public StreamHandler {
   // --- What the owner does ---
   // Answers the client with this status now. Nothing happens when it has its answer already.
   void Refuse(const Status& status, std::string_view refused_by);
-  // Answers with these, whatever they are, instead of a driver.
-  void Answer(const HeaderBlock& head, std::string_view body, HeaderBlock trailers, StatusCode code);
+  // Answers instead of a driver, while kDeciding: the head and some bytes, more bytes, and the end.
+  void BeginAnswer(const HeaderBlock& head, std::string_view body);
+  void ContinueAnswer(std::string_view body);
+  void EndAnswer(HeaderBlock trailers, StatusCode code);
   // Sends the call to this endpoint; what is held goes first, stamped if request() says so.
   void Connect(Endpoint endpoint);
   // The first `bytes` held bytes in one piece, as far as they are there; the view is good until the next call.
   std::string_view Held(std::size_t bytes);
-  // Keeps the response back until SendHeldResponse; before Connect. For responses of a single small message.
-  void HoldResponse() { holds_response_ = true; }
-  void SendHeldResponse();
 
   State state() const { return state_; }
-  const HeaderBlock& head() const { return head_; }
   bool has_client_ended() const { return has_client_ended_; }
   std::size_t held_bytes() const { return held_bytes_; }
   RequestSide& request() { return request_; }
@@ -122,7 +117,6 @@ class StreamPair : public StreamHandler {
   void OnResponseEnd(HeaderBlock trailers);
   void OnClientTooSlow();
   void OnDriverClosed(const StreamClose& close);
-  void EndResponse(HeaderBlock trailers);
   void StopDriver(ErrorCode code);
 
   UpstreamPool& pool_;
@@ -130,22 +124,18 @@ class StreamPair : public StreamHandler {
   std::shared_ptr<Stream> driver_;
   Driver driver_side_{*this};
   RequestSide request_;
-  HeaderBlock head_;
   std::vector<Piece> held_;  // of the request, while kDeciding
   std::size_t held_bytes_ = 0;
   std::string gathered_;  // for Held()
   Endpoint endpoint_;
   int attempts_ = 0;
   Outcome outcome_;
-  std::vector<Piece> held_response_;
-  HeaderBlock held_trailers_;
   std::uint64_t bytes_from_client_ = 0;
   std::uint64_t bytes_to_client_ = 0;
   State state_ = State::kDeciding;
   bool has_client_ended_ = false;
   bool has_response_started_ = false;
   bool has_driver_ended_ = false;
-  bool holds_response_ = false;
   bool is_driver_answer_ = false;
 };
 

@@ -34,16 +34,17 @@ class BareCall final : public StreamPair {
   using StreamPair::Refuse;
 
  private:
-  void OnHead() override {
+  void OnHead(HeaderBlock head) override {
+    head_ = std::move(head);
     if (!plan_.stamp.empty()) request().StampWith(plan_.stamp);
     if (plan_.connects_at_once) Connect(plan_.endpoints[next_++]);
   }
   void OnHeld() override {}
-  HeaderBlock DriverHead(const Endpoint& to) override { return ForwardedHead(head(), {to, "00-1-2-00"}); }
+  HeaderBlock DriverHead(const Endpoint& to) override { return ForwardedHead(head_, {to, "00-1-2-00"}); }
   HeaderBlock RefusalFields(const Status& status, bool is_head) override {
     return StatusFields(status, "c1", "", is_head);
   }
-  bool OnUnreachable(const Endpoint&) override {
+  bool OnUnreachable(const Endpoint&, const Status&) override {
     if (next_ >= plan_.endpoints.size()) return false;
     Connect(plan_.endpoints[next_++]);
     return true;
@@ -51,6 +52,7 @@ class BareCall final : public StreamPair {
   void OnDone() override { done_(this); }
 
   Plan plan_;
+  HeaderBlock head_;
   std::size_t next_ = 0;
   std::function<void(BareCall*)> done_;
 };

@@ -1,0 +1,230 @@
+#include "core/relay/call.h"
+
+#include "core/connect/stamper.h"
+#include "core/connect/status_details.h"
+#include "core/relay/headers.h"
+#include "core/relay/refusal.h"
+#include "core/relay/relay.h"
+
+namespace sgw::core {
+namespace {
+
+const HeaderBlock& GrpcHead() {
+  static const HeaderBlock head{{":status", "200"}, {"content-type", "application/grpc"}};
+  return head;
+}
+
+}  // namespace
+
+Call::Call(WorkerRelay& home, const ServerConnection& connection, std::shared_ptr<Stream> client)
+    : StreamPair(home.pool(), std::move(client)),
+      home_(home),
+      pipeline_(home.relay().pipeline()),
+      began_(home.relay().clock().Now()) {
+  context_.facts->listener = connection.listener();
+  context_.facts->peer_address = connection.peer_address();
+  context_.facts->tls = connection.tls_peer();
+}
+
+Call::~Call() = default;
+
+template <typename Start>
+void Call::Begin(Start start) {
+  const unsigned mine = ++asked_;
+  std::unique_ptr<Run> run = start();
+  // Answered in line, it may have led to the next question already.
+  if (asked_ == mine) run_ = std::move(run);
+}
+
+void Call::RefuseBy(const Status& status, std::string_view otherwise) {
+  if (context_.refused_by.empty()) context_.refused_by = otherwise;
+  // A copy: what refuses is let go of on the way.
+  Refuse(status, std::string(context_.refused_by));
+}
+
+void Call::OnHead(HeaderBlock head) {
+  CallFacts& facts = *context_.facts;
+  facts.id = NewCallId();
+  facts.traceparent = TraceParent(head.Get("traceparent"));
+  facts.received = home_.relay().clock().Wall();
+  facts.headers = std::move(head);
+  if (const auto refusal = CheckRequest(facts.headers)) {
+    context_.refused_by = "http";
+    BeginAnswer(HttpRefusalHead(*refusal), refusal->text);
+    return EndAnswer({}, StatusCode::kInvalidArgument);
+  }
+  health_ = HealthMethodOf(facts.method());
+  if (health_ != HealthMethod::kNone) {
+    awaits_ = Awaits::kHealthRequest;
+    return OnHeld();
+  }
+  if (!pipeline_->has_auth()) return RouteAlone();
+  Begin(
+      [this] { return pipeline_->Authenticate(context_, [this](const Status& status) { OnAuthenticated(status); }); });
+}
+
+void Call::OnAuthenticated(const Status& status) {
+  ++asked_;
+  if (!status.ok()) return RefuseBy(status, "auth");
+  if (!IsSparkConnect(context_.facts->method())) {
+    // No message says who it is.
+    if (const Status claim = FillClaim(*context_.identity, ""); !claim.ok()) return RefuseBy(claim, "auth");
+    return RouteAlone();
+  }
+  method_ = &FactsOf(context_.facts->method());
+  awaits_ = Awaits::kFirstMessage;
+  OnHeld();
+}
+
+void Call::OnHeld() {
+  if (awaits_ == Awaits::kFirstMessage) return ReadFirstMessage();
+  if (awaits_ == Awaits::kHealthRequest) return AnswerHealth();
+}
+
+void Call::ReadFirstMessage() {
+  const std::size_t wanted = WantedBytes(Held(5));
+  if (held_bytes() < wanted) {
+    if (has_client_ended())
+      RefuseBy(InvalidArgument("The request ended before its first message was whole."), "message");
+    return;
+  }
+  awaits_ = Awaits::kNothing;
+  auto fields = ReadFirstFields(*method_, Held(wanted));
+  if (!fields) return RefuseBy(fields.status(), "message");
+  fields_ = *std::move(fields);
+  context_.session_id = fields_.session_id;
+  context_.operation_id = fields_.operation_id;
+  context_.client_type = fields_.client_type;
+  if (const Status claim = FillClaim(*context_.identity, fields_.user_id); !claim.ok()) return RefuseBy(claim, "auth");
+  Begin([this] {
+    return home_.relay().sessions()->Place(context_, fields_, *method_,
+                                           [this](Result<Placement> placement) { OnPlaced(std::move(placement)); });
+  });
+}
+
+void Call::OnPlaced(Result<Placement> placement) {
+  ++asked_;
+  if (!placement) return RefuseBy(placement.status(), "session");
+  if (!placement->ticket) {
+    BeginAnswer(GrpcHead(), EmptyReply(method_->reply_session_field, fields_.session_id));
+    return EndAnswer({{"grpc-status", "0"}}, StatusCode::kOk);
+  }
+  ticket_ = std::move(placement->ticket);
+  const Identity& who = *context_.identity;
+  request().StampWith(
+      MakeStamp(fields_.session_id, StampedUserId(who), who.user_name.empty() ? who.subject : who.user_name));
+  reply_.emplace(*method_);
+  if (method_->method != SparkMethod::kExecutePlan || !pipeline_->has_admission()) return OnAdmitted(Status());
+  admission_.emplace(SGW_RECORD_OPERATION_STARTED, context_);
+  admission_->raw().endpoint = View(ticket_->endpoint().address);
+  Begin([this] { return pipeline_->Admit(admission_->raw(), [this](const Status& status) { OnAdmitted(status); }); });
+}
+
+void Call::OnAdmitted(const Status& status) {
+  ++asked_;
+  if (!status.ok()) return RefuseBy(status, "audit");
+  if (method_->method == SparkMethod::kExecutePlan) {
+    is_operation_open_ = true;
+    RecordEvent(SGW_RECORD_OPERATION_STARTED);
+  } else if (method_->method == SparkMethod::kReattachExecute) {
+    is_operation_open_ = true;
+  }
+  Connect(ticket_->endpoint());
+}
+
+void Call::RouteAlone() {
+  if (!context_.identity) return FindServer();
+  shared_identity_ = std::make_shared<const Identity>(*context_.identity);
+  Begin([this] {
+    return pipeline_->FindRoute(context_, [this](const Status& status) {
+      ++asked_;
+      if (!status.ok()) return RefuseBy(status, "router");
+      FindServer();
+    });
+  });
+}
+
+void Call::FindServer() {
+  Begin([this] {
+    Pipeline::EndpointRequest wanted;
+    wanted.facts = context_.facts;
+    wanted.identity = shared_identity_;
+    wanted.route = context_.route;
+    wanted.is_without_session = true;
+    wanted.choose = [this](const std::vector<Endpoint>& endpoints) -> std::optional<Endpoint> {
+      const Endpoint* chosen = pool().Choose(endpoints, tried_);
+      return chosen ? std::optional<Endpoint>(*chosen) : std::nullopt;
+    };
+    return pipeline_->FindEndpoint(std::move(wanted), [this](const Result<Found>& found) { OnFound(found); });
+  });
+}
+
+void Call::OnFound(const Result<Found>& found) {
+  ++asked_;
+  if (found) return Connect(found->endpoint);
+  RefuseBy(unreachable_.ok() ? found.status() : unreachable_, tried_.empty() ? "discovery" : "upstream");
+}
+
+bool Call::OnUnreachable(const Endpoint& endpoint, const Status& why) {
+  // A session lives on one server and nowhere else.
+  if (ticket_) return false;
+  tried_.push_back(endpoint);
+  unreachable_ = why;
+  FindServer();
+  return true;
+}
+
+HeaderBlock Call::DriverHead(const Endpoint& endpoint) {
+  ForwardFacts facts{endpoint, context_.facts->traceparent};
+  facts.has_auth = pipeline_->has_auth();
+  facts.is_stamped = request().is_stamped();
+  if (context_.identity) facts.identity_edits = &context_.identity->headers;
+  facts.route_edits = &context_.route.headers;
+  facts.routing_headers = &context_.route.made_from;
+  return ForwardedHead(context_.facts->headers, facts);
+}
+
+HeaderBlock Call::RefusalFields(const Status& status, bool is_head) {
+  return StatusFields(status, context_.facts->id, context_.session_id, is_head);
+}
+
+void Call::OnResponseBytes(std::string_view bytes) {
+  if (!reply_) return;
+  reply_->Feed(bytes);
+  // Before the client can know of the new session.
+  if (method_->method == SparkMethod::kCloneSession && IsUuid(reply_->new_session_id())) {
+    ticket_->BindClone(reply_->new_session_id());
+    reply_.reset();
+  }
+}
+
+void Call::AnswerHealth() {
+  if (health_ == HealthMethod::kUnknown)
+    return Refuse(Unimplemented("The gateway's health has Check and Watch."), "health");
+  if (!has_client_ended() && held_bytes() < WantedBytes(Held(5))) return;
+  const auto service = held_bytes() > kMaxHealthRequest ? std::nullopt : HealthService(Held(kMaxHealthRequest));
+  if (!service) return Refuse(InvalidArgument("This is no HealthCheckRequest."), "health");
+  awaits_ = Awaits::kNothing;
+  if (!IsHealthService(*service)) {
+    if (health_ == HealthMethod::kCheck) return Refuse(NotFound("The gateway does not know this service."), "health");
+    return BeginAnswer(GrpcHead(), HealthReply(ServingStatus::kServiceUnknown));
+  }
+  BeginAnswer(GrpcHead(),
+              HealthReply(home_.relay().is_draining() ? ServingStatus::kNotServing : ServingStatus::kServing));
+  if (health_ == HealthMethod::kCheck) EndAnswer({{"grpc-status", "0"}}, StatusCode::kOk);
+}
+
+void Call::TellDraining() {
+  if (health_ == HealthMethod::kWatch && state() == State::kAnswered) {
+    ContinueAnswer(HealthReply(ServingStatus::kNotServing));
+  }
+}
+
+void Call::GiveUp() {
+  if (health_ == HealthMethod::kWatch && state() == State::kAnswered) {
+    return EndAnswer({{"grpc-status", "14"}}, StatusCode::kUnavailable);
+  }
+  Refuse(Unavailable("The gateway is being stopped; another one, or this one in a moment, goes on."), "drain");
+}
+
+}  // namespace sgw::core

@@ -1,0 +1,62 @@
+#include "core/relay/call.h"
+#include "core/relay/relay.h"
+
+namespace sgw::core {
+
+void Call::OnRefused() {
+  run_.reset();
+  ticket_.reset();
+}
+
+void Call::OnDone() {
+  run_.reset();
+  if (ticket_ && is_driver_answer()) {
+    ticket_->Finished(outcome().code, reply_ && reply_->has_result_complete(), reply_ ? reply_->operation_id() : "");
+  }
+  ticket_.reset();
+  if (context_.refused_by.empty()) context_.refused_by = outcome().refused_by;
+  if (context_.operation_id.empty() && reply_) context_.operation_id = reply_->operation_id();
+  if (!is_health()) {
+    if (is_operation_open_ && has_operation_ended()) RecordEvent(SGW_RECORD_OPERATION_ENDED);
+    RecordEvent(context_.refused_by.empty() ? SGW_RECORD_CALL_ENDED : SGW_RECORD_CALL_REFUSED);
+  }
+  Count();
+  home_.Remove(*this);
+}
+
+// An OK end of a reattachable operation is a pause unless it said that it is complete; a stream that broke off says
+// nothing of its operation.
+bool Call::has_operation_ended() const {
+  if (!is_driver_answer()) return false;
+  if (reply_->has_result_complete() || outcome().code != StatusCode::kOk) return true;
+  return method_->method == SparkMethod::kExecutePlan && !fields_.is_reattachable;
+}
+
+void Call::RecordEvent(std::uint32_t event) {
+  if (!pipeline_->has_observers()) return;
+  RecordOf record(event, context_);
+  sgw_record& raw = record.raw();
+  raw.endpoint = View(endpoint().address.empty() && ticket_ ? ticket_->endpoint().address : endpoint().address);
+  if (event != SGW_RECORD_OPERATION_STARTED) {
+    raw.code = static_cast<decltype(raw.code)>(outcome().code);
+    raw.message = View(outcome().message);
+    raw.bytes_from_client = bytes_from_client();
+    raw.bytes_to_client = bytes_to_client();
+    raw.duration_ns = static_cast<decltype(raw.duration_ns)>(
+        std::chrono::duration_cast<std::chrono::nanoseconds>(home_.relay().clock().Now() - began_).count());
+  }
+  pipeline_->Record(raw);
+}
+
+void Call::Count() {
+  home_.CountEnd({.path = context_.facts->method(),
+                  .is_spark = method_ != nullptr,
+                  .is_health = is_health(),
+                  .code = outcome().code,
+                  .refused_by = context_.refused_by,
+                  .duration = home_.relay().clock().Now() - began_,
+                  .bytes_from_client = bytes_from_client(),
+                  .bytes_to_client = bytes_to_client()});
+}
+
+}  // namespace sgw::core

@@ -1,0 +1,106 @@
+#include "core/relay/front_door.h"
+
+#include <spdlog/spdlog.h>
+
+namespace sgw::core {
+namespace {
+
+// What an operator can do about it; said once. Null: nothing.
+const char* CureOf(std::string_view reason) {
+  if (reason == "tls_on_plain_port") {
+    return "a client speaks TLS to a listener without it: give the listener `tls:`, or leave use_ssl=true (and, beyond "
+           "localhost, the token) out of the URL";
+  }
+  if (reason == "plain_on_tls_port") {
+    return "a client speaks plain HTTP/2 to a TLS listener: add ;use_ssl=true to its URL";
+  }
+  if (reason == "tls_handshake")
+    return "TLS handshakes fail: does the client trust the certificate, and the name in it?";
+  if (reason == "http1") return "something speaks HTTP/1.1 to the gRPC port: health and metrics are on the admin port";
+  if (reason == "held_bytes") return "streams are reset because their readers are too slow: see limits.buffer_bytes";
+  return nullptr;
+}
+
+}  // namespace
+
+FrontDoor::FrontDoor(WorkerPool& workers, Relay& relay, ConnectionOptions options, int max_connections)
+    : workers_(workers),
+      relay_(relay),
+      options_(std::move(options)),
+      acceptor_(workers, max_connections,
+                [this](Worker& worker, Accepted accepted) { Accept(worker, std::move(accepted)); }) {
+  options_.on_incident = [this](const char* reason) { Note(reason); };
+  for (std::size_t i = 0; i < workers.size(); ++i) per_worker_.push_back({&workers[i], {}});
+  relay_.metrics().BeforeSnapshot([this] {
+    relay_.metrics()
+        .Gauge("spark_gateway_connections", "Connections of clients that are open.")
+        .Set(acceptor_.open_connections());
+  });
+}
+
+FrontDoor::~FrontDoor() { acceptor_.Stop(); }
+
+Result<std::string> FrontDoor::Listen(Listener listener) {
+  auto bound = acceptor_.Listen(listener.address);
+  if (bound) listeners_.push_back(std::move(listener));
+  return bound;
+}
+
+void FrontDoor::Start() { acceptor_.Start(); }
+
+void FrontDoor::Accept(Worker& worker, Accepted accepted) {
+  const Listener& listener = listeners_[accepted.listener];
+  WorkerRelay& relay = relay_.Of(worker);
+  PerWorker* mine = nullptr;
+  for (PerWorker& one : per_worker_) {
+    if (one.worker == &worker) mine = &one;
+  }
+  ServerConnection::Setup setup;
+  setup.options = options_;
+  setup.listener = listener.name;
+  setup.peer_address = std::move(accepted.peer_address);
+  setup.tls = listener.tls;
+  setup.on_stream = [&relay](ServerConnection& connection, const std::shared_ptr<Stream>& stream) {
+    return relay.Begin(connection, stream);
+  };
+  setup.on_closed = [this, mine](ServerConnection& connection) {
+    acceptor_.Closed(*mine->worker);
+    mine->connections.erase(&connection);
+  };
+  auto connection = ServerConnection::Serve(worker, accepted.fd, std::move(setup));
+  ServerConnection* const raw = connection.get();
+  mine->connections.emplace(raw, std::move(connection));
+  if (is_draining_) raw->Drain();
+}
+
+void FrontDoor::Note(const char* reason) {
+  relay_.metrics()
+      .Counter("spark_gateway_connection_incidents_total", "What was refused or went wrong on connections.",
+               {{"reason", reason}})
+      .Add(1);
+  const char* cure = CureOf(reason);
+  if (!cure) return;
+  const std::lock_guard lock(mutex_);
+  if (told_.insert(reason).second) spdlog::warn("{}: {} (said once; counted in metrics)", reason, cure);
+}
+
+void FrontDoor::Drain() {
+  if (is_draining_.exchange(true)) return;
+  acceptor_.Stop();
+  for (PerWorker& mine : per_worker_) {
+    mine.worker->Post([&mine] {
+      for (const auto& [raw, connection] : mine.connections) raw->Drain();
+    });
+  }
+}
+
+void FrontDoor::Close() {
+  acceptor_.Stop();
+  for (PerWorker& mine : per_worker_) {
+    mine.worker->Post([&mine] {
+      for (const auto& [raw, connection] : mine.connections) raw->Close();
+    });
+  }
+}
+
+}  // namespace sgw::core
