@@ -1,0 +1,55 @@
+# shellcheck shell=bash
+# What tools/prepare makes under .local: Python environments, JVM clients, the archive. Sourced after packages.sh.
+#
+# Each is finished when its `.ready` file says what it was made of; anything else is thrown away and made again.
+
+: "${local_dir:?}" "${here:?}" "${root:?}"
+
+# make_environment FOLDER MEGABYTES REQUIREMENT...
+make_environment() {
+  local folder=$local_dir/$1 space=$2 python
+  shift 2
+  [[ $(cat "$folder/.ready" 2>/dev/null) != "$*" ]] || return 0
+  python=$(find_python) || die "no Python 3.10 or newer that can make environments." "Debian: apt-get install python3-venv"
+  need_space "$space" "$1"
+  step "installing ${1} for Python"
+  rm -rf "$folder"
+  logged "$(basename "$folder")" "Read the lines above, then run this again." bash -euc '
+    folder=$1 python=$2
+    shift 2
+    "$python" -m venv "$folder"
+    "$folder/bin/python3" -m pip install --quiet --no-input --disable-pip-version-check --retries 5 --prefer-binary "$@"
+  ' - "$folder" "$python" "$@" || return 1
+  printf '%s\n' "$*" >"$folder/.ready"
+}
+
+make_spark() { make_environment venv 2000 "pyspark-connect==4.2.0" "pandas<3"; }
+make_new_client() { make_environment venv-4.3.0 2000 "pyspark[connect]==4.3.0" "pandas<3"; }
+
+# As resolved without these limits, 3.5.9 is broken by the packages that it depends on.
+make_old_client() {
+  make_environment venv-3.5.9 1500 "pyspark[connect]==3.5.9" "setuptools<81" "pandas==2.2.3" "pyarrow==17.0.0" "numpy<2"
+}
+
+make_archive() {
+  local archive=$local_dir/spark-connect-server.jsa java spark
+  java=$(find_java) || die "no Java 17 or newer found." "Run 'tools/prepare java', or set JAVA_HOME."
+  spark=$(find_spark) || die "no Spark found." "Run 'tools/prepare spark'."
+  [[ ! -s $archive || $(cat "$archive.for" 2>/dev/null) != $(archive_stamp "$java" "$spark") ]] || return 0
+  need_space 500 "the class-data archive"
+  step "making the class-data archive (about 30 s)"
+  logged archive "Read the lines above; servers work without the archive, and start about 5 s later." \
+    "$here/spark-connect-server" --train "$archive"
+}
+
+make_jvm_client() {  # version
+  local folder=$local_dir/jvm/$1
+  [[ ! -e $folder/.ready ]] || return 0
+  need_space 300 "the JVM client"
+  step "fetching Spark's JVM client $1"
+  rm -rf "$folder"
+  logged "jvm-$1" "Read the lines above, then run this again." \
+    mvn -q -B -f "$root/tests/e2e/jvm/pom.xml" "-Dspark.version=$1" dependency:copy-dependencies "-DoutputDirectory=$folder" ||
+    return 1
+  touch "$folder/.ready"
+}
