@@ -1,0 +1,166 @@
+#include "router_headers.h"
+
+#include <algorithm>
+#include <cstdint>
+#include <optional>
+#include <utility>
+
+namespace sgw::plugins {
+namespace {
+
+constexpr std::size_t kMaxLabel = 63;  // RFC 1123
+
+bool IsLabel(std::string_view text) {
+  if (text.empty() || text.size() > kMaxLabel || text.front() == '-' || text.back() == '-') return false;
+  return std::all_of(text.begin(), text.end(),
+                     [](char c) { return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-'; });
+}
+
+// A piece of the namespace: letters and digits alone, so that "a-b"+"prod" is never "a"+"b-prod".
+bool IsPiece(std::string_view text) { return IsLabel(text) && text.find('-') == std::string_view::npos; }
+
+// 64 bits of FNV-1a with a finaliser, as 13 letters and digits: stable over versions and machines, and no two users of
+// a company share one by accident. Not a secret and not a proof.
+std::string UserHash(std::string_view subject) {
+  std::uint64_t hash = 14695981039346656037ULL;
+  for (const char c : subject) hash = (hash ^ static_cast<unsigned char>(c)) * 1099511628211ULL;
+  hash ^= hash >> 33;
+  hash *= 0xff51afd7ed558ccdULL;
+  hash ^= hash >> 33;
+  static constexpr char kDigits[] = "abcdefghijklmnopqrstuvwxyz234567";
+  std::string text;
+  for (int i = 0; i < 13; ++i, hash >>= 5) text += kDigits[hash & 31];
+  return text;
+}
+
+std::string Shown(std::string_view text) {
+  std::string shown;
+  for (const char c : text.substr(0, 64)) shown += c >= ' ' && c <= '~' ? c : '?';
+  return shown;
+}
+
+void Replace(std::string& text, std::string_view from, std::string_view to) {
+  for (auto at = text.find(from); at != std::string::npos; at = text.find(from, at + to.size()))
+    text.replace(at, from.size(), to);
+}
+
+}  // namespace
+
+Status HeaderRouterSettings::Validate() const {
+  std::string plain = namespace_;
+  for (const char* piece : {"{team}", "{environment}", "{user}", "{user_hash}"}) Replace(plain, piece, "x");
+  if (!IsLabel(plain)) {
+    return InvalidArgument("namespace: '" + namespace_ +
+                           "' gives no DNS label; use a-z, 0-9, '-' and {team}, {environment}, {user}, {user_hash}");
+  }
+  for (const auto& pair : allowed) {
+    if (std::count(pair.begin(), pair.end(), '/') != 1)
+      return InvalidArgument("allowed: '" + pair + "' is not team/environment");
+  }
+  for (const auto& [host, pair] : hosts) {
+    if (std::count(pair.begin(), pair.end(), '/') != 1) {
+      return InvalidArgument("hosts." + host + ": '" + pair + "' is not team/environment");
+    }
+  }
+  return {};
+}
+
+HeaderRouter::HeaderRouter(HeaderRouterSettings settings) : settings_(std::move(settings)) {}
+
+std::string HeaderRouter::Url(const RouterCall& call, std::string_view parameters) const {
+  const std::string host = call.authority().empty() ? "<gateway>:15002" : Shown(call.authority());
+  return "sc://" + host + "/;" + std::string(parameters);
+}
+
+bool HeaderRouter::IsAllowed(const Place& place) const {
+  if (settings_.allowed.empty()) return true;
+  return std::any_of(settings_.allowed.begin(), settings_.allowed.end(), [&](const std::string& pair) {
+    return pair == place.team + "/" + place.environment || pair == place.team + "/*";
+  });
+}
+
+RouterAnswer HeaderRouter::Decide(const RouterCall& call) {
+  Route route;
+  std::optional<Status> doubled;
+  const auto read = [&](const std::vector<std::string>& names) -> std::optional<std::string> {
+    std::optional<std::string> found;
+    for (const std::string& name : names) {
+      for (const std::string_view value : call.headers(name)) {
+        if (std::find(route.made_from.begin(), route.made_from.end(), name) == route.made_from.end())
+          route.made_from.push_back(name);
+        if (found && *found != value) {
+          doubled = InvalidArgument("The call names two values for '" + name + "': '" + Shown(*found) + "' and '" +
+                                    Shown(value) + "'. Name one.");
+        }
+        if (!found) found = std::string(value);
+      }
+    }
+    return found;
+  };
+  Place place;
+  std::string host(call.authority().substr(0, call.authority().rfind(':')));
+  if (const std::string* pair = Find(settings_.hosts, host)) {
+    place.team = pair->substr(0, pair->find('/'));
+    place.environment = pair->substr(pair->find('/') + 1);
+  }
+  const auto team = read(settings_.team_headers);
+  const auto environment = read(settings_.environment_headers);
+  if (doubled) return *doubled;
+  if (team) place.team = *team;
+  if (environment) place.environment = *environment;
+  if (place.team.empty()) place.team = settings_.default_team;
+  if (place.environment.empty()) place.environment = settings_.default_environment;
+
+  const bool needs_team = settings_.namespace_.find("{team}") != std::string::npos;
+  const bool needs_environment = settings_.namespace_.find("{environment}") != std::string::npos;
+  const std::string team_name = settings_.team_headers.empty() ? "x-spark-team" : settings_.team_headers.front();
+  const std::string environment_name =
+      settings_.environment_headers.empty() ? "x-spark-environment" : settings_.environment_headers.front();
+  if (needs_team && place.team.empty()) {
+    return InvalidArgument("Which team? Add it to the URL: " + Url(call, team_name + "=<team>"));
+  }
+  if (needs_environment && place.environment.empty()) {
+    return InvalidArgument("Which environment? Add it to the URL: " + Url(call, environment_name + "=<environment>"));
+  }
+  for (const auto& [what, value] : {std::pair("team", &place.team), std::pair("environment", &place.environment)}) {
+    if (!value->empty() && !IsPiece(*value)) {
+      return InvalidArgument("'" + Shown(*value) + "' is no name of a " + what +
+                             ": it has letters a-z and digits only. Write " +
+                             Url(call, team_name + "=<team>;" + environment_name + "=<environment>"));
+    }
+  }
+  if (!IsAllowed(place)) {
+    return PermissionDenied("You may not use team '" + place.team + "' in environment '" + place.environment + "'.");
+  }
+
+  route.namespace_ = settings_.namespace_;
+  Replace(route.namespace_, "{team}", place.team);
+  Replace(route.namespace_, "{environment}", place.environment);
+  if (settings_.namespace_.find("{user}") != std::string::npos && !IsPiece(call.identity().subject)) {
+    return FailedPrecondition("Your name '" + Shown(call.identity().subject) + "' cannot be part of a namespace.");
+  }
+  Replace(route.namespace_, "{user}", call.identity().subject);
+  Replace(route.namespace_, "{user_hash}", UserHash(call.identity().realm + "\n" + call.identity().subject));
+  if (!IsLabel(route.namespace_)) {
+    return InvalidArgument("The namespace '" + route.namespace_.substr(0, 100) +
+                           "' is longer than the 63 letters that it may have.");
+  }
+  route.team = place.team;
+  route.environment = place.environment;
+  for (const AttributeRule& rule : settings_.attributes) {
+    const auto value = read({rule.header});
+    if (doubled) return *doubled;
+    if (!value) continue;
+    if (std::find(rule.values.begin(), rule.values.end(), *value) == rule.values.end()) {
+      std::string values;
+      for (const std::string& one : rule.values) values += (values.empty() ? "" : ", ") + one;
+      return InvalidArgument("There is no " + rule.name + " '" + Shown(*value) + "'; there are: " + values +
+                             ". Write " +
+                             Url(call, rule.header + "=" + (rule.values.empty() ? "" : rule.values.front())));
+    }
+    route.attributes.emplace_back(rule.name, *value);
+  }
+  return route;
+}
+
+}  // namespace sgw::plugins
