@@ -1,0 +1,153 @@
+"""The real gateway, in a folder of its own, on ports from the kernel."""
+
+import json
+import os
+import pathlib
+import shutil
+import signal
+import subprocess
+import tempfile
+import unittest
+
+from processes import Process, wait_until
+from spark_server import COMMAND, SparkServer, conf, connect_url
+
+BINARY = os.environ.get("SGW_BINARY", "")
+PLUGINS = os.environ.get("SGW_PLUGINS", "")
+
+# Proves the test programs against a bare Spark server; what needs a gateway is skipped.
+IS_DIRECT = os.environ.get("SGW_DIRECT") == "1"
+needs_gateway = unittest.skipIf(IS_DIRECT, "needs a gateway")
+
+
+class Gateway:
+    """Serving when the constructor returns.
+
+    `config` is what a configuration file says, as a dict; listeners, admin addresses and the plugins' folder are filled
+    in here where it does not name them.
+    """
+
+    def __init__(self, config, folder=None):
+        self._own_folder = None if folder else tempfile.TemporaryDirectory(prefix="sgw-e2e-")
+        self.folder = folder or self._own_folder.name
+        self._config = config
+        self._ports_file = os.path.join(self.folder, "ports.json")
+        self.address = "127.0.0.1:0"
+        self.start()
+
+    def start(self):
+        """Starts it, again on the port of the first time."""
+        config = {
+            "listeners": [{"address": self.address}],
+            "plugin_directories": [PLUGINS],
+            "admin": {"address": f"unix:{self.folder}/admin.sock", "http": "127.0.0.1:0"},
+            "drain": {"timeout": "1s"},
+            **self._config,
+        }
+        path = os.path.join(self.folder, "gateway.yaml")
+        with open(path, "w", encoding="utf-8") as file:
+            json.dump(config, file, indent=2)  # JSON is YAML.
+        pathlib.Path(self._ports_file).unlink(missing_ok=True)
+        self._process = Process([BINARY, "serve", "--config", path, "--ports-file", self._ports_file],
+                                os.path.join(self.folder, "gateway.log"))
+        ports = wait_until(self._ports, 20, "the gateway to listen")
+        self.address = ports["listeners"][0]["address"]
+        self.http = ports["http"]
+
+    def _ports(self):
+        if not self._process.is_running():
+            raise AssertionError(f"the gateway ended at start:\n{self._process.log_tail()}")
+        try:
+            return json.loads(pathlib.Path(self._ports_file).read_text(encoding="utf-8"))
+        except (FileNotFoundError, json.JSONDecodeError):  # Not yet there, or half written.
+            return None
+
+    @property
+    def pid(self):
+        return self._process.pid
+
+    def url(self, **parameters):
+        return connect_url(self.address, parameters)
+
+    def log_tail(self, lines=40):
+        return self._process.log_tail(lines)
+
+    def ask(self, *arguments):
+        """What a running gateway answers to a subcommand with --json."""
+        answer = subprocess.run(
+            [BINARY, *arguments, "--json", "--admin", f"unix:{self.folder}/admin.sock"],
+            check=True, capture_output=True, text=True, timeout=20)
+        return json.loads(answer.stdout)
+
+    def stop(self, signal_number=signal.SIGTERM):
+        return self._process.stop(signal_number)
+
+    def close(self):
+        """Stops it and removes its folder; SGW_KEEP=1 keeps the folder and says where it is."""
+        try:
+            self.stop()
+        finally:
+            if os.environ.get("SGW_KEEP") == "1":
+                print(f"kept {shutil.copytree(self.folder, tempfile.mkdtemp(prefix='sgw-kept-'), dirs_exist_ok=True, ignore=shutil.ignore_patterns('*.sock'))}")
+            if self._own_folder:
+                self._own_folder.cleanup()
+
+
+def pool_config(size=1, spark=None, **more):
+    """Anonymous callers, as they call themselves, on servers of a process pool."""
+    return {
+        "plugins": {
+            "who": {"use": "auth_anonymous", "default": "nobody"},
+            "tenants": {"use": "router_headers", "defaults": {"team": "tests", "environment": "dev"},
+                        "namespace": "{team}-{environment}"},
+            "warm": {"use": "hot_pool_process", "size": size, "namespaces": ["tests-dev"],
+                     "command": [COMMAND, "--port", "0", *conf(spark or {})],
+                     "ready_line": "Spark Connect server started at: (.*)"},
+        },
+        "pipeline": [{"auth": "who"}, {"router": "tenants"}, {"hot-pool": "warm"},
+                     {"hot-pool": "warm", "create": True, "hold": "25s", "give_up": "2m"}],
+        **more,
+    }
+
+
+def static_config(address, **more):
+    """Anonymous callers on one server that is there already."""
+    return {
+        "plugins": {
+            "who": {"use": "auth_anonymous", "default": "nobody"},
+            "drivers": {"use": "discovery_static", "namespaces": {"": [address]}},
+        },
+        "pipeline": [{"auth": "who"}, {"discovery": "drivers"}],
+        **more,
+    }
+
+
+class GatewayTest(unittest.TestCase):
+    """Tests that share one gateway. A class says what `config()` and which Spark `settings` it wants.
+
+    When a test fails, the end of the gateway's log is part of what is shown.
+    """
+
+    settings = {}
+
+    @classmethod
+    def config(cls):
+        return pool_config(spark=cls.settings)
+
+    @classmethod
+    def setUpClass(cls):
+        if IS_DIRECT:
+            folder = tempfile.TemporaryDirectory(prefix="sgw-e2e-")
+            cls.addClassCleanup(folder.cleanup)
+            cls.target = SparkServer(folder.name, cls.settings)
+            cls.addClassCleanup(cls.target.stop)
+        else:
+            cls.target = Gateway(cls.config())
+            cls.addClassCleanup(cls.target.close)
+
+    def run(self, result=None):
+        before = len(result.failures) + len(result.errors) if result else 0
+        super().run(result)
+        if result and not IS_DIRECT and len(result.failures) + len(result.errors) > before:
+            print(f"--- the gateway's log after {self.id()}:\n{self.target.log_tail()}\n---", flush=True)
+        return result

@@ -1,0 +1,134 @@
+"""Whose session is whose, and which server it lives on."""
+
+import signal
+import os
+import threading
+import time
+import unittest
+import uuid
+
+from pyspark.errors import PySparkException
+from pyspark.sql import SparkSession
+
+import gateway
+from processes import is_alive, wait_until
+from sessions import driver_pid, session, slow_query, stop
+
+
+def sharing(share, size):
+    return gateway.pool_config(size=size, sessions={"share": share})
+
+
+@gateway.needs_gateway
+class TeamSharing(gateway.GatewayTest):
+    @classmethod
+    def config(cls):
+        return sharing("team", size=1)
+
+    def test_a_team_shares_one_server_and_no_session(self):
+        """Two people with one session_id: the gateway stamps who each of them is, so Spark keeps them apart."""
+        session_id = str(uuid.uuid4())
+        alice = self.enterContext(session(self.target.url(user_id="alice", session_id=session_id)))
+        bob = self.enterContext(session(self.target.url(user_id="bob", session_id=session_id)))
+        alice.range(3).createOrReplaceTempView("hers")
+        self.assertEqual(driver_pid(alice), driver_pid(bob))
+        self.assertEqual(alice.sql("SELECT count(*) FROM hers").first()[0], 3)
+        with self.assertRaisesRegex(PySparkException, "TABLE_OR_VIEW_NOT_FOUND"):
+            bob.sql("SELECT count(*) FROM hers").collect()
+
+    def test_a_person_who_stops_leaves_the_others_alone(self):
+        alice = self.enterContext(session(self.target.url(user_id="alice")))
+        bob = self.enterContext(session(self.target.url(user_id="bob")))
+        server = driver_pid(alice)
+        self.assertEqual(driver_pid(bob), server)
+        alice.stop()
+        self.assertEqual(driver_pid(bob), server)
+
+
+@gateway.needs_gateway
+class UserSharing(gateway.GatewayTest):
+    @classmethod
+    def config(cls):
+        return sharing("user", size=2)
+
+    def test_a_persons_sessions_share_a_server_that_others_do_not(self):
+        first = self.enterContext(session(self.target.url(user_id="alice")))
+        second = self.enterContext(session(self.target.url(user_id="alice")))
+        other = self.enterContext(session(self.target.url(user_id="bob")))
+        self.assertEqual(driver_pid(first), driver_pid(second))
+        self.assertNotEqual(driver_pid(first), driver_pid(other))
+        first.sql("SET spark.sql.session.timeZone = Asia/Tokyo").collect()
+        self.assertNotEqual(second.conf.get("spark.sql.session.timeZone"), "Asia/Tokyo")
+
+
+@gateway.needs_gateway
+class SessionSharing(gateway.GatewayTest):
+    @classmethod
+    def config(cls):
+        return sharing("session", size=2)
+
+    def test_every_session_has_a_server_of_its_own(self):
+        first = self.enterContext(session(self.target.url(user_id="alice")))
+        second = self.enterContext(session(self.target.url(user_id="alice")))
+        self.assertNotEqual(driver_pid(first), driver_pid(second))
+
+    def test_a_server_ends_with_its_session(self):
+        spark = self.enterContext(session(self.target.url(user_id="alice")))
+        server = driver_pid(spark)
+        spark.stop()
+        wait_until(lambda: not is_alive(server), 10, "the server of a stopped session to end")
+
+
+@gateway.needs_gateway
+class LostServers(gateway.GatewayTest):
+    @classmethod
+    def config(cls):
+        return sharing("user", size=1)
+
+    def lost(self, spark, query):
+        """The error of a query on a session whose server was killed, and how long it took to come."""
+        begun = time.monotonic()
+        with self.assertRaises(PySparkException) as caught:
+            query(spark)
+        return str(caught.exception), time.monotonic() - begun
+
+    def test_a_killed_server_is_told_at_once_and_a_new_session_works(self):
+        url = self.target.url(user_id="alice")
+        spark = SparkSession.builder.remote(url).getOrCreate()
+        self.addCleanup(stop, spark)
+        server = driver_pid(spark)
+        os.kill(server, signal.SIGKILL)
+        wait_until(lambda: not is_alive(server), 5, "the server to die")
+        error, seconds = self.lost(spark, lambda spark: spark.sql("SELECT 1").collect())
+        self.assertRegex(error, "SESSION_CHANGED|NO_ACTIVE_SESSION")
+        self.assertLess(seconds, 5)
+
+        again = SparkSession.builder.remote(url).getOrCreate()
+        self.addCleanup(stop, again)
+        self.assertNotEqual(again.session_id, spark.session_id)
+        self.assertNotEqual(driver_pid(again), server)
+
+    def test_a_query_hears_at_once_that_its_server_was_killed(self):
+        spark = self.enterContext(session(self.target.url(user_id="bob")))
+        server = driver_pid(spark)
+        timer = threading.Timer(1, os.kill, (server, signal.SIGKILL))
+        timer.start()
+        self.addCleanup(timer.join)
+        error, seconds = self.lost(spark, lambda spark: slow_query(spark, 60).collect())
+        self.assertRegex(error, "SESSION_CHANGED|NO_ACTIVE_SESSION")
+        self.assertLess(seconds, 10)
+
+
+@gateway.needs_gateway
+class PoolEnds(unittest.TestCase):
+    def test_servers_end_with_a_gateway_that_was_killed(self):
+        target = gateway.Gateway(gateway.pool_config(size=1))
+        self.addCleanup(target.close)
+        spark = SparkSession.builder.remote(target.url(user_id="alice")).create()
+        server = driver_pid(spark)
+        target.stop(signal.SIGKILL)
+        wait_until(lambda: not is_alive(server), 5, "the server to end with its gateway")
+
+
+if __name__ == "__main__":
+    unittest.main(verbosity=2)
