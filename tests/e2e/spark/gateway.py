@@ -23,8 +23,8 @@ needs_gateway = unittest.skipIf(IS_DIRECT, "needs a gateway")
 class Gateway:
     """Serving when the constructor returns.
 
-    `config` is what a configuration file says, as a dict; listeners, admin addresses and the plugins' folder are filled
-    in here where it does not name them.
+    `config` is what a configuration file says, as a dict; a plain listener is put before its own, and the admin addresses
+    and the plugins' folder are filled in.
     """
 
     def __init__(self, config, folder=None):
@@ -38,12 +38,12 @@ class Gateway:
     def start(self):
         """Starts it, again on the port of the first time."""
         config = {
-            "listeners": [{"address": self.address}],
             "plugin_directories": [PLUGINS],
             "admin": {"address": f"unix:{self.folder}/admin.sock", "http": "127.0.0.1:0"},
             "drain": {"timeout": "1s"},
             **self._config,
         }
+        config["listeners"] = [{"address": self.address}, *self._config.get("listeners", [])]
         path = os.path.join(self.folder, "gateway.yaml")
         with open(path, "w", encoding="utf-8") as file:
             json.dump(config, file, indent=2)  # JSON is YAML.
@@ -51,7 +51,8 @@ class Gateway:
         self._process = Process([BINARY, "serve", "--config", path, "--ports-file", self._ports_file],
                                 os.path.join(self.folder, "gateway.log"))
         ports = wait_until(self._ports, 20, "the gateway to listen")
-        self.address = ports["listeners"][0]["address"]
+        self.addresses = [listener["address"] for listener in ports["listeners"]]
+        self.address = self.addresses[0]
         self.http = ports["http"]
 
     def _ports(self):
@@ -66,8 +67,8 @@ class Gateway:
     def pid(self):
         return self._process.pid
 
-    def url(self, **parameters):
-        return connect_url(self.address, parameters)
+    def url(self, listener=0, **parameters):
+        return connect_url(self.addresses[listener], parameters)
 
     def log_tail(self, lines=40):
         return self._process.log_tail(lines)
@@ -96,30 +97,48 @@ class Gateway:
 def pool_config(size=1, spark=None, **more):
     """Anonymous callers, as they call themselves, on servers of a process pool."""
     return {
-        "plugins": {
-            "who": {"use": "auth_anonymous", "default": "nobody"},
-            "tenants": {"use": "router_headers", "defaults": {"team": "tests", "environment": "dev"},
-                        "namespace": "{team}-{environment}"},
-            "warm": {"use": "hot_pool_process", "size": size, "namespaces": ["tests-dev"],
-                     "command": [COMMAND, "--port", "0", *conf(spark or {})],
-                     "ready_line": "Spark Connect server started at: (.*)"},
-        },
-        "pipeline": [{"auth": "who"}, {"router": "tenants"}, {"hot-pool": "warm"},
-                     {"hot-pool": "warm", "create": True, "hold": "25s", "give_up": "2m"}],
+        "plugins": {"who": {"use": "auth_anonymous"}, "tenants": TENANTS, "warm": warm_servers(size, spark)},
+        "pipeline": [{"auth": "who"}, *POOL_STEPS],
+        **more,
+    }
+
+
+def token_config(tokens, size=1, **more):
+    """Callers with a token of the file `tokens`, on servers of a process pool."""
+    return {
+        "plugins": {"who": {"use": "auth_token", "file": tokens}, "tenants": TENANTS, "warm": warm_servers(size)},
+        "pipeline": [{"auth": "who"}, *POOL_STEPS],
         **more,
     }
 
 
 def static_config(address, **more):
-    """Anonymous callers on one server that is there already."""
+    """Anonymous callers, as they call themselves, on one server that is there already."""
     return {
-        "plugins": {
-            "who": {"use": "auth_anonymous", "default": "nobody"},
-            "drivers": {"use": "discovery_static", "namespaces": {"": [address]}},
-        },
+        "plugins": {"who": {"use": "auth_anonymous"},
+                    "drivers": {"use": "discovery_static", "namespaces": {"default": [address]}}},
         "pipeline": [{"auth": "who"}, {"discovery": "drivers"}],
         **more,
     }
+
+
+TENANTS = {"use": "router_headers", "namespace": "{team}-{environment}",
+           "default_team": "tests", "default_environment": "dev"}
+POOL_STEPS = [{"router": "tenants"}, {"hot-pool": "warm"},
+              {"hot-pool": "warm", "create": True, "hold": "25s", "give_up": "2m"}]
+
+
+def warm_servers(size, spark=None):
+    return {"use": "hot_pool_process", "size": size, "namespaces": ["tests-dev"],
+            "command": [COMMAND, "--port", "0", *conf(spark or {})],
+            "ready_line": "Spark Connect server started at: (.*)"}
+
+
+def add_token(tokens, subject):
+    """A new token for `subject` in the file `tokens`."""
+    added = subprocess.run([BINARY, "token", "add", "--file", tokens, "--subject", subject],
+                           check=True, capture_output=True, text=True, timeout=20)
+    return added.stdout.split()[-1]
 
 
 class GatewayTest(unittest.TestCase):

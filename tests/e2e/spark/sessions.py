@@ -7,6 +7,7 @@ import threading
 import grpc
 from pyspark.sql import SparkSession
 from pyspark.sql.connect.client import DefaultChannelBuilder
+from pyspark.sql.connect.session import SparkSession as ConnectSession
 
 
 # PySpark logs each error of a query with all its stack frames, also one that a test expects.
@@ -64,4 +65,4 @@ def counted_session(url):
     counter = CallCounter()
     builder = DefaultChannelBuilder(url)
     builder.add_interceptor(counter)
-    return SparkSession.builder.channelBuilder(builder).create(), counter
+    return ConnectSession.builder.channelBuilder(builder).create(), counter
