@@ -1,0 +1,1 @@
+sgw_proto(connect FILES spark_connect/base.proto spark_connect/error_details.proto testing/echo.proto)
