@@ -247,6 +247,8 @@ Status Sessions::End(const std::string& session_id, const std::string& subject) 
   return table_->EndByOperator(session_id, subject);
 }
 
+void Sessions::Restore() { table_->RestoreAll(); }
+
 void Sessions::StartSweeping() {
   table_->services().control.Post([table = table_.get()] { table->Sweep(); });
 }

@@ -75,7 +75,7 @@ struct SessionView {
 
 class Sessions {
  public:
-  // The pipeline, table of endpoints, and services outlive it. Restores what the journal of `config.state` has.
+  // The pipeline, table of endpoints, and services outlive it. Opens and locks the journal of `config.state`.
   // FAILED_PRECONDITION: another process holds the journal, or it cannot be read.
   static Result<std::unique_ptr<Sessions>> Create(const Config& config, std::shared_ptr<const Pipeline> pipeline,
                                                   EndpointTable& endpoints, HostServices& services);
@@ -92,6 +92,8 @@ class Sessions {
   std::vector<SessionView> List() const;
   // NOT_FOUND, or FAILED_PRECONDITION when several subjects have a session of that id and none is named.
   Status End(const std::string& session_id, const std::string& subject);
+  // Takes up the sessions that the journal has. Once, when every plugin has started.
+  void Restore();
   // Begins the clean-up that runs every second on the control thread.
   void StartSweeping();
   // Writes what is queued for the journal, and sweeps no more. Bindings and leases stay: a restart finds them.

@@ -37,13 +37,16 @@ SessionTable::SessionTable(const Config& config, std::shared_ptr<const Pipeline>
 SessionTable::~SessionTable() { endpoints_.SetListener(nullptr); }
 
 Status SessionTable::OpenJournal(const std::string& path) {
-  std::vector<JournalBinding> bindings;
-  auto journal = Journal::Open(path, services_.metrics, bindings);
+  auto journal = Journal::Open(path, services_.metrics, to_restore_);
   if (!journal) return journal.status();
-  for (const JournalBinding& binding : bindings) Restore(binding);
   journal_ = *std::move(journal);
-  if (!bindings.empty()) spdlog::info("{} sessions were restored from {}", bindings.size(), path);
   return {};
+}
+
+void SessionTable::RestoreAll() {
+  for (const JournalBinding& binding : to_restore_) Restore(binding);
+  if (!to_restore_.empty()) spdlog::info("{} sessions were restored", to_restore_.size());
+  to_restore_.clear();
 }
 
 std::string SessionTable::KeyOf(const Identity& identity, const std::string& session_id) {

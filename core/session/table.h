@@ -71,6 +71,7 @@ class SessionTable : public EndpointListener {
   ~SessionTable() override;
 
   Status OpenJournal(const std::string& path);
+  void RestoreAll();
 
   static std::string KeyOf(const Identity& identity, const std::string& session_id);
   std::string SharingKeyOf(const CallContext& context) const;
@@ -150,6 +151,7 @@ class SessionTable : public EndpointListener {
   EndpointTable& endpoints_;
   HostServices& services_;
   std::unique_ptr<Journal> journal_;
+  std::vector<JournalBinding> to_restore_;
   std::array<Shard, 32> shards_;
   std::atomic<std::int64_t> session_count_{0};
 

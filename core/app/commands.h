@@ -1,0 +1,23 @@
+// The subcommands of spark-gateway. Each gets the words after its name and returns the exit code: 0, 2 for a bad
+// configuration or usage, 1 for anything else.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "core/plugin/spawner.h"
+
+namespace sgw::core {
+
+using Words = std::vector<std::string>;
+
+int Serve(const Words& words, Spawner* spawner);
+int Check(const Words& words);
+// plugins, sessions [end ID], pools, endpoints, config: questions to a running gateway.
+int AskAdmin(const std::string& command, const Words& words);
+// token add: makes a bearer token for auth_token.
+int TokenCommand(const Words& words);
+
+inline constexpr const char* kDefaultConfig = "/etc/spark-gateway/gateway.yaml";
+
+}  // namespace sgw::core

@@ -1,0 +1,218 @@
+#include "core/app/gateway.h"
+
+#include <spdlog/spdlog.h>
+
+#include <algorithm>
+#include <thread>
+
+namespace sgw::core {
+namespace {
+
+std::uint32_t ExposureOf(const Config& config) {
+  std::uint32_t exposure = 0;
+  for (const ListenerConfig& listener : config.listeners) {
+    const std::string host = listener.address.substr(0, listener.address.rfind(':'));
+    if (listener.address.rfind("unix:", 0) == 0)
+      exposure |= SGW_EXPOSURE_UNIX;
+    else if (host == "localhost" || host == "[::1]" || host.rfind("127.", 0) == 0)
+      exposure |= SGW_EXPOSURE_LOOPBACK;
+    else
+      exposure |= SGW_EXPOSURE_REMOTE;
+  }
+  return exposure;
+}
+
+ConnectionOptions ClientOptions(const Config& config, BufferBudget& budget) {
+  const LimitsConfig& limits = config.limits;
+  ConnectionOptions options;
+  options.max_streams = static_cast<std::uint32_t>(limits.streams_per_connection);
+  options.max_header_bytes = static_cast<std::size_t>(limits.header_bytes);
+  options.max_header_fields = static_cast<std::size_t>(limits.header_count);
+  options.max_held_bytes = static_cast<std::size_t>(limits.connection_buffer_bytes);
+  options.handshake_timeout = limits.handshake_timeout;
+  options.idle_timeout = limits.idle_timeout;
+  options.ping_interval = limits.ping_interval;
+  options.budget = &budget;
+  return options;
+}
+
+UpstreamOptions DriverOptions(const Config& config, BufferBudget& budget) {
+  UpstreamOptions options;
+  options.connect_timeout = config.upstream.connect_timeout;
+  options.connection.idle_timeout = config.upstream.idle_timeout;
+  options.connection.max_held_bytes = static_cast<std::size_t>(config.limits.connection_buffer_bytes);
+  options.connection.budget = &budget;
+  return options;
+}
+
+std::size_t WorkerCount(const Config& config) {
+  return config.workers > 0 ? static_cast<std::size_t>(config.workers)
+                            : std::max(1u, std::thread::hardware_concurrency());
+}
+
+}  // namespace
+
+Gateway::Gateway(Config config, InspectedPlugins plugins, Spawner* spawner)
+    : config_(std::move(config)), plugins_(std::move(plugins)), services_(metrics_, control_, spawner) {
+  budget_.limit = static_cast<std::size_t>(config_.limits.buffer_bytes);
+  services_.exposure = ExposureOf(config_);
+}
+
+Gateway::~Gateway() {
+  Stop();
+  // Instances are destroyed on the control thread, so it goes last.
+  sessions_.reset();
+  pipeline_.reset();
+  generation_.reset();
+  control_.Stop();
+}
+
+Status Gateway::Start() {
+  control_.Start();
+  auto generation = Generation::Create(config_, plugins_, services_);
+  if (!generation) return generation.status();
+  generation_ = *std::move(generation);
+  pipeline_ = std::make_shared<const Pipeline>(config_, generation_, metrics_);
+  auto sessions = Sessions::Create(config_, pipeline_, endpoints_, services_);
+  if (!sessions) return sessions.status();
+  sessions_ = *std::move(sessions);
+  if (const Status status = generation_->Start(); !status.ok()) return status;
+  sessions_->Restore();
+
+  workers_ = std::make_unique<WorkerPool>(WorkerCount(config_));
+  upstreams_ = std::make_unique<UpstreamPools>(*workers_, endpoints_, DriverOptions(config_, budget_));
+  relay_ = std::make_unique<Relay>(*workers_, *upstreams_, Relay::Setup{pipeline_, sessions_.get(), metrics_});
+  door_ = std::make_unique<FrontDoor>(*workers_, *relay_, ClientOptions(config_, budget_),
+                                      static_cast<int>(config_.limits.connections));
+  if (const Status status = Listen(); !status.ok()) return status;
+
+  metrics_.Gauge("spark_gateway_build_info", "The gateway's version.", {{"version", Version()}}).Set(1);
+  Series& connections = metrics_.Gauge("spark_gateway_connections", "Open connections of clients.");
+  Series& held = metrics_.Gauge("spark_gateway_held_bytes", "Received bytes that nobody has taken yet.");
+  metrics_.BeforeSnapshot([this, &connections, &held] {
+    connections.Set(door_->open_connections());
+    held.Set(static_cast<double>(budget_.held));
+  });
+
+  workers_->Start();
+  door_->Start();
+  sessions_->StartSweeping();
+  is_serving_ = true;
+  return {};
+}
+
+Status Gateway::Listen() {
+  for (const ListenerConfig& listener : config_.listeners) {
+    std::shared_ptr<const TlsServerContext> tls;
+    if (listener.has_tls()) {
+      auto loaded = TlsServerContext::Load(listener.certificate, listener.key);
+      if (!loaded) return loaded.status();
+      tls = *std::move(loaded);
+    }
+    const auto bound = door_->Listen({listener.name, listener.address, tls});
+    if (!bound) return bound.status();
+    ports_.listeners.emplace_back(listener.name, *bound);
+    spdlog::info("listening on {}{}", *bound, tls ? " (TLS)" : "");
+  }
+  if (!config_.admin.http.empty()) {
+    auto http = HttpServer::Start(config_.admin.http, *this);
+    if (!http) return http.status();
+    http_ = *std::move(http);
+    ports_.http = http_->address();
+  }
+  auto admin = AdminServer::Start(config_.admin.address, *this);
+  if (!admin) return admin.status();
+  admin_ = *std::move(admin);
+  ports_.admin = config_.admin.address;
+  return {};
+}
+
+void Gateway::SetDraining() {
+  is_draining_ = true;
+  if (relay_) relay_->SetDraining();
+}
+
+void Gateway::CloseDoor() {
+  if (door_) door_->Drain();
+}
+
+void Gateway::Stop() {
+  if (std::exchange(is_stopped_, true)) return;
+  is_draining_ = true;
+  admin_.reset();
+  http_.reset();
+  if (is_serving_) {
+    relay_->GiveUp();
+    // The refusals are to reach their clients before the connections close.
+    std::this_thread::sleep_for(std::chrono::milliseconds(50));
+    door_->Close();
+    sessions_->Stop();
+  }
+  if (generation_) generation_->Stop();
+  if (is_serving_) workers_->Stop();
+  door_.reset();
+  relay_.reset();
+  upstreams_.reset();
+  workers_.reset();
+}
+
+GatewayStatus Gateway::GetStatus() {
+  GatewayStatus status;
+  status.version = Version();
+  status.started_unix_ms = std::chrono::duration_cast<std::chrono::milliseconds>(started_.time_since_epoch()).count();
+  if (!is_serving_) status.not_ready.emplace_back("the gateway is starting");
+  if (is_draining_) status.not_ready.emplace_back("the gateway is draining");
+  if (generation_) {
+    for (const auto& instance : generation_->instances()) {
+      if (instance->state() == Instance::State::kServing) continue;
+      status.not_ready.push_back("the plugin '" + instance->name() + "' is " + instance->state_name());
+    }
+  }
+  status.live_calls = is_serving_ ? relay_->live_calls() : 0;
+  status.connections = is_serving_ ? door_->open_connections() : 0;
+  return status;
+}
+
+std::vector<PluginView> Gateway::ListPlugins() {
+  std::vector<PluginView> views;
+  for (const auto& instance : generation_->instances()) {
+    const Tag& tag = instance->tag();
+    views.push_back({instance->name(), tag.name, KindName(tag.kind), instance->library().file(),
+                     std::to_string(tag.abi_major) + "." + std::to_string(tag.abi_minor), tag.sdk, tag.capabilities,
+                     instance->state_name()});
+  }
+  return views;
+}
+
+std::vector<SessionView> Gateway::ListSessions() {
+  auto list = sessions_->List();
+  std::sort(list.begin(), list.end(), [](const SessionView& a, const SessionView& b) { return a.age < b.age; });
+  return list;
+}
+
+Status Gateway::EndSession(const std::string& session_id, const std::string& subject) {
+  return sessions_->End(session_id, subject);
+}
+
+std::vector<DescribedView> Gateway::Describe(StepKind kind) {
+  std::vector<DescribedView> views;
+  for (const auto& instance : generation_->instances()) {
+    if (instance->tag().kind == kind) views.push_back({instance->name(), instance->Describe()});
+  }
+  return views;
+}
+
+std::vector<EndpointView> Gateway::ListEndpoints() { return endpoints_.Snapshot(); }
+
+std::string Gateway::EffectiveConfig() { return RenderConfig(config_, plugins_); }
+
+Result<MetricsPage> Gateway::Metrics() {
+  if (!pipeline_ || !pipeline_->renderer())
+    return NotFound("no metrics plugin is configured; add `- metrics: ...` to the pipeline");
+  const std::lock_guard lock(metrics_mutex_);
+  MetricsPage page;
+  pipeline_->renderer()->Render(metrics_.Snapshot(), page.content_type, page.body);
+  return page;
+}
+
+}  // namespace sgw::core
