@@ -1,5 +1,8 @@
 #include "core/pipeline/call_context.h"
 
+#include <sgw/json.h>
+
+#include <algorithm>
 #include <atomic>
 #include <cstdio>
 #include <random>
@@ -7,9 +10,19 @@
 namespace sgw::core {
 namespace {
 
+constexpr std::size_t kMaxClaim = 256;
+
 std::mt19937_64& Random() {
   thread_local std::mt19937_64 random{std::random_device{}()};
   return random;
+}
+
+// UTF-8 without control characters.
+bool IsName(std::string_view text) {
+  const auto is_control = [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7F; };
+  // What is no UTF-8 is escaped to U+FFFD.
+  return std::none_of(text.begin(), text.end(), is_control) &&
+         JsonEscape(text).find("\xEF\xBF\xBD") == std::string::npos;
 }
 
 bool IsTraceParent(std::string_view text) {
@@ -19,7 +32,8 @@ bool IsTraceParent(std::string_view text) {
     if (i == 2 || i == 35 || i == 52) continue;
     if (!((c >= '0' && c <= '9') || (c >= 'a' && c <= 'f'))) return false;
   }
-  return true;
+  const auto is_zero = [](std::string_view id) { return id.find_first_not_of('0') == std::string_view::npos; };
+  return !is_zero(text.substr(3, 32)) && !is_zero(text.substr(36, 16));
 }
 
 }  // namespace
@@ -43,7 +57,10 @@ std::string TraceParent(std::string_view received) {
 
 Status FillClaim(Identity& identity, const std::string& claimed_user) {
   if (!identity.is_as_claimed) return {};
-  if (!claimed_user.empty()) identity.subject = claimed_user.substr(0, 256);
+  if (claimed_user.size() > kMaxClaim || !IsName(claimed_user)) {
+    return InvalidArgument("The user_id is longer than 256 bytes, or has characters that a name cannot have.");
+  }
+  if (!claimed_user.empty()) identity.subject = claimed_user;
   if (identity.subject.empty()) {
     return Unauthenticated("Your client did not say who you are. Add ;user_id=<name> to the URL, or set USER.");
   }
@@ -53,17 +70,23 @@ Status FillClaim(Identity& identity, const std::string& claimed_user) {
 
 std::string StampedUserId(const Identity& identity) {
   std::string id;
-  for (const char c : identity.realm.empty() ? identity.subject : identity.realm + ":" + identity.subject) {
-    // Written so that two subjects never become one.
-    if (c == ',')
-      id += "%2C";
-    else if (c == '%')
-      id += "%25";
-    else if (static_cast<unsigned char>(c) < 0x20 || c == 0x7F)
-      id += "%00";
-    else
-      id += c;
+  // Reversible: two names never become one.
+  const auto append = [&id](std::string_view name, std::string_view escaped) {
+    for (const char c : name) {
+      if (static_cast<unsigned char>(c) >= 0x20 && c != 0x7F && escaped.find(c) == std::string_view::npos) {
+        id += c;
+        continue;
+      }
+      char code[4];
+      std::snprintf(code, sizeof(code), "%%%02X", static_cast<unsigned char>(c));
+      id += code;
+    }
+  };
+  if (!identity.realm.empty()) {
+    append(identity.realm, ",%:");
+    id += ':';
   }
+  append(identity.subject, ",%");
   return id;
 }
 

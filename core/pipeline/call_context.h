@@ -29,10 +29,11 @@ std::string NewCallId();
 std::string TraceParent(std::string_view received);
 
 // Puts the client's word in the place of an as-claimed identity. UNAUTHENTICATED: it said nothing, and no default is
-// set.
+// set. INVALID_ARGUMENT: longer than 256 bytes, not UTF-8, or with control characters.
 Status FillClaim(Identity& identity, const std::string& claimed_user);
 
-// The user_id that a driver sees: unique across realms, and without a comma, which Spark's job tags cannot have.
+// The user_id that a driver sees: unique across realms, and without a comma, which Spark's job tags cannot have, or
+// control characters; these are written as %XX.
 std::string StampedUserId(const Identity& identity);
 
 // The message with " [call 7f3a91]" at its end.

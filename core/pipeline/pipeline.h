@@ -2,7 +2,10 @@
 //
 // Steps of one kind are alternatives: the first that does not say Next decides. Every question may be pending; the run
 // goes on where it was asked, on the same worker. A Run is the right to the answer: dropping it cancels what is
-// pending.
+// pending, and an answer that comes all the same has no effect: a lease in it goes back.
+//
+// A pending answer has the step's `hold` (`give_up` for one that makes servers), then the question is cancelled and
+// ends UNAVAILABLE. What goes wrong with an auth step, in whichever way, refuses the call.
 //
 // Immutable and safe for concurrent use. Pins its generation.
 #pragma once
@@ -35,9 +38,12 @@ struct Found {
 
 class Pipeline {
  public:
+  // One instance in its place.
   struct Step {
     StepConfig config;
     Instance* instance;
+    Series* duration;
+    Series* refusals;
   };
 
   // The configuration was found to make sense (CheckPipeline), and every instance is in the generation.
@@ -48,12 +54,13 @@ class Pipeline {
   // Whether an operation's start is to be admitted.
   bool has_admission() const { return !admitters_.empty(); }
   Generation& generation() const { return *generation_; }
-  // How long one caller is kept waiting for a server.
+  // How long one caller is kept waiting for a server: the longest hold of the steps that may make one.
   std::chrono::milliseconds hold() const { return hold_; }
 
   using Done = std::function<void(Status)>;
   // Sets context.identity. UNAUTHENTICATED when every step says Next. `done` is called exactly once, perhaps before the
   // function returns; not after the Run was dropped. The context outlives the Run.
+  // With several auth steps the identity's realm is the name of the one that knew the caller.
   std::unique_ptr<Run> Authenticate(CallContext& context, Done done) const;
   // Sets context.route; without a router it stays empty and `done` hears OK.
   std::unique_ptr<Run> FindRoute(CallContext& context, Done done) const;
@@ -73,7 +80,7 @@ class Pipeline {
   // servers, UNAVAILABLE when one knows the namespace and nothing is ready, or a step took longer than it may.
   std::unique_ptr<Run> FindEndpoint(EndpointRequest request, std::function<void(Result<Found>)> done) const;
 
-  // Whether the operation may start.
+  // Whether the operation may start: every audit that has a say is asked. The record outlives the Run.
   std::unique_ptr<Run> Admit(const sgw_record& record, Done done) const;
   // Whether anybody is told of records.
   bool has_observers() const { return !audits_.empty(); }
@@ -87,15 +94,19 @@ class Pipeline {
   std::vector<Step> auth_;
   std::vector<Step> router_;
   std::vector<Step> endpoint_;
+  std::vector<Step> discoveries_;  // those of endpoint_
   std::vector<Step> admitters_;
   std::vector<Instance*> audits_;
   Instance* renderer_ = nullptr;
-  std::chrono::milliseconds hold_{25'000};
-  MetricsRegistry& metrics_;
+  std::chrono::milliseconds hold_{};
+  // Refusals when every step of a kind said Next.
+  Series& nobody_knew_;
+  Series& nobody_routed_;
+  Series& nobody_had_;
 };
 
 // Complains about an order that the plugins' tags forbid: an instance of another kind than its step, a step behind one
-// that never says Next, a `create` that the plugin does not offer.
+// that never says Next, a `create` that the plugin does not offer, a session store (sessions are kept by this process).
 void CheckPipeline(const Config& config, const InspectedPlugins& plugins, Complaints& complaints);
 
 }  // namespace sgw::core
