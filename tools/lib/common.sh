@@ -38,6 +38,15 @@ logged() {
   return 1
 }
 
+# in_background COMMAND...: starts it in a process group of its own, whose id is then in $job. Ctrl-C does not reach it.
+in_background() {
+  set -m
+  "$@" </dev/null &
+  # shellcheck disable=SC2034  # The caller reads it.
+  job=$!
+  set +m
+}
+
 # need_space MEGABYTES WHAT: refuses to begin what the disk cannot hold.
 need_space() {
   local free

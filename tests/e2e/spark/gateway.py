@@ -13,7 +13,6 @@ from processes import Process, wait_until
 from spark_server import COMMAND, SparkServer, conf, connect_url
 
 BINARY = os.environ.get("SGW_BINARY", "")
-PLUGINS = os.environ.get("SGW_PLUGINS", "")
 
 # Proves the test programs against a bare Spark server; what needs a gateway is skipped.
 IS_DIRECT = os.environ.get("SGW_DIRECT") == "1"
@@ -24,7 +23,7 @@ class Gateway:
     """Serving when the constructor returns.
 
     `config` is what a configuration file says, as a dict; a plain listener is put before its own, and the admin addresses
-    and the plugins' folder are filled in.
+    are filled in.
     """
 
     def __init__(self, config, folder=None):
@@ -38,7 +37,6 @@ class Gateway:
     def start(self):
         """Starts it, again on the port of the first time."""
         config = {
-            "plugin_directories": [PLUGINS],
             "admin": {"address": f"unix:{self.folder}/admin.sock", "http": "127.0.0.1:0"},
             "drain": {"timeout": "1s"},
             **self._config,

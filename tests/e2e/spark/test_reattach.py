@@ -48,7 +48,7 @@ class Restarts(unittest.TestCase):
         self.assertEqual(driver_pid(spark), self.server.pid)
 
     def running_operations(self):
-        return sum(one.get("streams", 0) for one in self.gateway.ask("sessions"))
+        return sum(int(one["open_streams"]) for one in self.gateway.ask("sessions")["sessions"])
 
     def test_a_query_finishes_though_the_gateway_is_restarted(self):
         self.query_survives(signal.SIGTERM)
