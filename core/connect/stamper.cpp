@@ -40,9 +40,21 @@ const char* RequestStamper::OnMessage(std::uint8_t flags, std::uint32_t length) 
   return nullptr;
 }
 
-std::string* RequestStamper::OnField(std::uint32_t number, WireType type, std::uint64_t, const char** refusal) {
+std::string* RequestStamper::OnField(std::uint32_t number, WireType type, std::uint64_t size, const char** refusal) {
   if (number <= 2 && type != WireType::kLength) *refusal = "session_id or user_context of a wrong type";
-  return nullptr;
+  if (number != 1) return nullptr;
+  session_id_.clear();
+  is_foreign_ = is_foreign_ || size != StampedSession().size();
+  return is_foreign_ ? nullptr : &session_id_;
+}
+
+void RequestStamper::OnValue(std::uint32_t number, std::uint64_t) {
+  if (number == 1 && session_id_ != StampedSession()) is_foreign_ = true;
+}
+
+// A stamp begins with session_id, whose length takes one byte.
+std::string_view RequestStamper::StampedSession() const {
+  return std::string_view(stamp_).substr(2, static_cast<std::uint8_t>(stamp_[1]));
 }
 
 Status RequestStamper::Feed(std::string_view bytes, Sink& sink) {
@@ -56,6 +68,7 @@ Status RequestStamper::Feed(std::string_view bytes, Sink& sink) {
       return InvalidArgument("The request is not a message that the gateway can vouch for: it has " +
                              std::string(scanner_.error()) + ".");
     }
+    if (is_foreign_) return InvalidArgument("A message of the call names another session_id than its first.");
     if (!was_in_prefix) sink.Pass(at, taken);
     at += taken;
     if (!prefix_.empty()) {

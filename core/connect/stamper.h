@@ -4,6 +4,10 @@
 // scalar and merges repeated sub-messages field by field, so what is appended wins, and user_context.extensions stay.
 // That holds only when the parser reads the appended bytes as fields, so every message is followed to its last byte,
 // and one that ends inside a field is refused before its end was sent.
+//
+// A message that names another session than the stamp is refused too, so that nobody finds work in a session that it
+// was not meant for. One may repeat session_id (parsers take the last), if each is the same; one that names none gets
+// the stamp's.
 #pragma once
 
 #include <sgw/status.h>
@@ -11,6 +15,7 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include "core/connect/field_scanner.h"
 
@@ -33,6 +38,7 @@ class RequestStamper : private FieldScanner::Visitor {
     virtual void Stamp(std::string_view bytes) = 0;
   };
 
+  // As MakeStamp() gives it.
   explicit RequestStamper(std::string stamp) : stamp_(std::move(stamp)) {}
 
   // Stamps the next part of the stream. Not OK: the rest must never be sent.
@@ -43,14 +49,17 @@ class RequestStamper : private FieldScanner::Visitor {
  private:
   const char* OnMessage(std::uint8_t flags, std::uint32_t length) override;
   std::string* OnField(std::uint32_t number, WireType type, std::uint64_t size, const char** refusal) override;
-  void OnValue(std::uint32_t, std::uint64_t) override {}
+  void OnValue(std::uint32_t number, std::uint64_t) override;
   void OnMessageEnd() override { is_message_ended_ = true; }
+  std::string_view StampedSession() const;
 
   FieldScanner scanner_;
   const std::string stamp_;
-  std::string prefix_;  // set when one is to be written
+  std::string session_id_;  // of the field that is being read
+  std::string prefix_;      // set when one is to be written
   bool is_message_ended_ = false;
   bool is_compressed_ = false;
+  bool is_foreign_ = false;  // a message named another session
 };
 
 }  // namespace sgw::core

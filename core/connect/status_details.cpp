@@ -6,6 +6,7 @@ namespace sgw::core {
 namespace {
 
 constexpr std::size_t kMaxMessage = 2048;
+constexpr std::size_t kMaxEncodedMessage = 3 * 1024;  // letters outside of ASCII take three bytes for each of theirs
 constexpr std::string_view kSessionChanged = "INVALID_HANDLE.SESSION_CHANGED";
 constexpr std::string_view kSessionClosed = "INVALID_HANDLE.SESSION_CLOSED";
 constexpr std::string_view kTypePrefix = "type.googleapis.com/google.rpc.";
@@ -39,6 +40,34 @@ std::string_view Cut(std::string_view message) {
   std::size_t size = kMaxMessage;
   while (size > 0 && (static_cast<std::uint8_t>(message[size]) & 0xC0) == 0x80) --size;
   return message.substr(0, size);
+}
+
+// How many bytes the UTF-8 character at the beginning has; 0: it is none.
+std::size_t CharacterSize(std::string_view text) {
+  const auto byte = [&](std::size_t i) { return i < text.size() ? static_cast<std::uint8_t>(text[i]) : 0u; };
+  const std::size_t size = byte(0) < 0x80   ? 1
+                           : byte(0) < 0xC2 ? 0
+                           : byte(0) < 0xE0 ? 2
+                           : byte(0) < 0xF0 ? 3
+                           : byte(0) < 0xF5 ? 4
+                                            : 0;
+  for (std::size_t i = 1; i < size; ++i) {
+    if ((byte(i) & 0xC0) != 0x80) return 0;
+  }
+  const bool is_overlong = (byte(0) == 0xE0 && byte(1) < 0xA0) || (byte(0) == 0xF0 && byte(1) < 0x90);
+  const bool is_no_character = (byte(0) == 0xED && byte(1) > 0x9F) || (byte(0) == 0xF4 && byte(1) > 0x8F);
+  return is_overlong || is_no_character ? 0 : size;
+}
+
+// A message may quote what a client sent. Parsers refuse a string that is not UTF-8, and the whole Status with it.
+std::string AsUtf8(std::string_view text) {
+  std::string out;
+  while (!text.empty()) {
+    const std::size_t size = CharacterSize(text);
+    out += size == 0 ? "?" : text.substr(0, size);
+    text.remove_prefix(size == 0 ? 1 : size);
+  }
+  return out;
 }
 
 std::string Base64(std::string_view bytes) {
@@ -95,7 +124,7 @@ SparkError SparkErrorOf(const Status& status, std::string_view session_id) {
 std::string StatusDetailsBin(const Status& status, const SparkError& error) {
   std::string out;
   AppendNumber(out, 1, static_cast<std::uint64_t>(status.code()));
-  AppendBytes(out, 2, Cut(status.message()));
+  AppendBytes(out, 2, AsUtf8(Cut(status.message())));
   if (!error.error_class.empty()) AppendAny(out, "ErrorInfo", ErrorInfo(error));
   if (status.retry_delay()) {
     const auto ms = static_cast<std::uint64_t>(status.retry_delay()->count());
@@ -112,7 +141,13 @@ std::string StatusDetailsBin(const Status& status, const SparkError& error) {
 std::string PercentEncoded(std::string_view message) {
   static constexpr char kHex[] = "0123456789ABCDEF";
   std::string out;
+  std::size_t character = 0;  // where the last character begins
   for (const char c : Cut(message)) {
+    if ((static_cast<std::uint8_t>(c) & 0xC0) != 0x80) character = out.size();
+    if (out.size() + 3 > kMaxEncodedMessage) {
+      out.resize(character);
+      break;
+    }
     if (c >= ' ' && c <= '~' && c != '%') {
       out += c;
     } else {

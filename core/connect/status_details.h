@@ -27,7 +27,7 @@ SparkError SparkErrorOf(const Status& status, std::string_view session_id);
 // google.rpc.Status in the form of a -bin header: base64 without padding. Messages are cut at 2,048 bytes, so that the
 // trailers stay below the 8 KiB that clients take.
 std::string StatusDetailsBin(const Status& status, const SparkError& error = {});
-// grpc-message: percent-encoded, cut at 2,048 bytes on a character's boundary.
+// grpc-message: percent-encoded, cut on a character's boundary at 2,048 bytes, or at 3,072 when encoded.
 std::string PercentEncoded(std::string_view message);
 
 // An unframed-to-framed empty success of a no-op method: session_id in the field in which the method's reply has it.
