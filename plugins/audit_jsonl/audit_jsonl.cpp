@@ -1,0 +1,192 @@
+#include "audit_jsonl.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+#include <ctime>
+#include <utility>
+
+namespace sgw::plugins {
+namespace {
+
+std::string TimeText(WallTime when) {
+  const auto ms = std::chrono::duration_cast<std::chrono::milliseconds>(when.time_since_epoch()).count();
+  const std::time_t seconds = ms / 1000;
+  std::tm parts{};
+  gmtime_r(&seconds, &parts);
+  char text[40];
+  const std::size_t size = std::strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%S", &parts);
+  std::snprintf(text + size, sizeof(text) - size, ".%03dZ", static_cast<int>(ms % 1000));
+  return text;
+}
+
+bool WriteAll(int fd, std::string_view bytes) {
+  while (!bytes.empty()) {
+    const ssize_t size = write(fd, bytes.data(), bytes.size());
+    if (size < 0 && errno == EINTR) continue;
+    if (size <= 0) return false;
+    bytes.remove_prefix(static_cast<std::size_t>(size));
+  }
+  return true;
+}
+
+}  // namespace
+
+std::string LineOf(const Record& record) {
+  JsonWriter json;
+  json.BeginObject().Member("time", TimeText(record.time)).Member("event", EventName(record.event));
+  const auto text = [&](std::string_view name, std::string_view value) {
+    if (!value.empty()) json.Member(name, value);
+  };
+  text("call", record.call_id);
+  text("traceparent", record.traceparent);
+  text("listener", record.listener);
+  text("peer", record.peer_address);
+  text("realm", record.realm);
+  text("subject", record.subject);
+  text("user_name", record.user_name);
+  text("namespace", record.namespace_);
+  text("team", record.team);
+  text("environment", record.environment);
+  text("method", record.method);
+  text("session", record.session_id);
+  text("operation", record.operation_id);
+  text("client", record.client_type);
+  text("endpoint", record.endpoint);
+  text("lease", record.lease_id);
+  text("refused_by", record.refused_by);
+  text("reason", record.reason);
+  const bool has_ended = record.event == RecordEvent::kOperationEnded || record.event == RecordEvent::kCallEnded ||
+                         record.event == RecordEvent::kCallRefused;
+  if (has_ended) {
+    json.Member("code", CodeName(record.code));
+    text("message", record.message);
+    json.Member("bytes_from_client", record.bytes_from_client).Member("bytes_to_client", record.bytes_to_client);
+    json.Member("duration_ms", std::chrono::duration<double, std::milli>(record.duration).count());
+  }
+  json.EndObject();
+  return std::move(json).Text() + "\n";
+}
+
+Status JsonLinesSettings::Validate() const {
+  if (on_full != "drop" && on_full != "refuse")
+    return InvalidArgument("on_full: must be drop or refuse, not '" + on_full + "'");
+  if (queue < 1) return InvalidArgument("queue: must be at least 1");
+  if (path.empty()) return InvalidArgument("path: must be a file or stdout");
+  return {};
+}
+
+JsonLines::JsonLines(JsonLinesSettings settings, Host& host)
+    : settings_(std::move(settings)),
+      path_(settings_.path == "stdout" ? settings_.path : host.Path(settings_.path)),
+      host_(host),
+      written_(host.MakeCounter("spark_gateway_audit_written_total", "Audit records that were written.")),
+      dropped_(host.MakeCounter("spark_gateway_audit_dropped_total",
+                                "Audit records that were dropped: the queue was full.")),
+      failed_(host.MakeCounter("spark_gateway_audit_failures_total", "Writes of audit records that failed.")) {}
+
+JsonLines::~JsonLines() { End(); }
+
+bool JsonLines::Open() {
+  if (path_ == "stdout") {
+    fd_ = STDOUT_FILENO;
+    return true;
+  }
+  struct stat named {};
+  struct stat open_one {};
+  const bool is_same = fd_ >= 0 && stat(path_.c_str(), &named) == 0 && fstat(fd_, &open_one) == 0 &&
+                       named.st_ino == open_one.st_ino && named.st_dev == open_one.st_dev;
+  if (is_same) return true;
+  const int fd = open(path_.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0640);
+  if (fd < 0) return false;
+  if (fd_ >= 0) close(fd_);
+  fd_ = fd;
+  return true;
+}
+
+void JsonLines::Start(Completion<Status> done) {
+  if (!Open()) return done(FailedPrecondition("cannot open " + path_ + ": " + std::strerror(errno)));
+  writer_ = std::thread([this] { Run(); });
+  done(Status());
+}
+
+void JsonLines::Write(const Record& record) {
+  if (record.event == RecordEvent::kCallEnded && !settings_.calls) return;
+  const std::string line = LineOf(record);
+  {
+    const std::lock_guard lock(mutex_);
+    if (queued_ >= settings_.queue || is_ending_) return dropped_.Add();
+    queue_ += line;
+    ++queued_;
+  }
+  changed_.notify_all();
+}
+
+void JsonLines::Admit(const Record&, Completion<Status> done) {
+  if (settings_.on_full == "refuse") {
+    const std::lock_guard lock(mutex_);
+    if (queued_ >= settings_.queue || has_failed_) {
+      return done(Unavailable("The gateway cannot write its audit trail now, so no operation may start.", RetryIn(5s)));
+    }
+  }
+  done(Status());
+}
+
+void JsonLines::Run() {
+  std::unique_lock lock(mutex_);
+  while (true) {
+    changed_.wait(lock, [this] { return is_ending_ || !queue_.empty(); });
+    if (queue_.empty()) return;
+    const std::string lines = std::exchange(queue_, {});
+    const std::int64_t count = queued_;
+    is_writing_ = true;
+    lock.unlock();
+    const bool is_good = Open() && WriteAll(fd_, lines);
+    const int error = errno;
+    lock.lock();
+    is_writing_ = false;
+    queued_ -= count;
+    if (is_good)
+      written_.Add(static_cast<double>(count));
+    else
+      failed_.Add(static_cast<double>(count));
+    if (is_good == has_failed_) {
+      if (is_good)
+        host_.Info("the audit trail can be written again");
+      else
+        host_.Error("cannot write " + path_ + ": " + std::strerror(error));
+    }
+    has_failed_ = !is_good;
+    changed_.notify_all();
+  }
+}
+
+void JsonLines::Quiesce(Completion<Status> done) {
+  std::unique_lock lock(mutex_);
+  // The end of the process: what is queued is to be on disk. A disk that stands still has had its time.
+  changed_.wait_for(lock, std::chrono::seconds(5),
+                    [this] { return (queue_.empty() && !is_writing_) || !writer_.joinable(); });
+  lock.unlock();
+  done(Status());
+}
+
+void JsonLines::Stop(Completion<Status> done) {
+  End();
+  done(Status());
+}
+
+void JsonLines::End() {
+  {
+    const std::lock_guard lock(mutex_);
+    is_ending_ = true;
+  }
+  changed_.notify_all();
+  if (writer_.joinable()) writer_.join();
+  if (fd_ > STDERR_FILENO) close(fd_);
+  fd_ = -1;
+}
+
+}  // namespace sgw::plugins

@@ -1,0 +1,3 @@
+#include "audit_jsonl.h"
+
+SGW_AUDIT("audit_jsonl", sgw::plugins::JsonLines, sgw::plugins::JsonLinesSettings)

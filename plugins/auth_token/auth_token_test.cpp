@@ -1,0 +1,93 @@
+#include "auth_token.h"
+
+#include <doctest/doctest.h>
+#include <sgw/testing.h>
+
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+
+using namespace sgw::testing;
+using sgw::plugins::ReadTokens;
+using sgw::plugins::Token;
+using sgw::plugins::TokenSettings;
+
+namespace {
+
+// SHA-256 of "secret-a".
+constexpr const char* kHash = "dfbabf3cb8a8b5a6ef1e9a0a1c6fcbd9d1a7ad0a0b5c9b4f8b3d0a6a2f2a2e7b";
+
+struct TokenFile {
+  TokenFile() {
+    char name[] = "/tmp/sgw-token-XXXXXX";
+    folder = mkdtemp(name);
+    path = folder + "/tokens.yaml";
+  }
+  ~TokenFile() { std::filesystem::remove_all(folder); }
+  void Write(const std::string& text) const { std::ofstream(path) << text; }
+  std::string settings() const { return R"({"path": ")" + path + R"("})"; }
+  std::string folder;
+  std::string path;
+};
+
+PluginSource Source() { return Linked<Token, TokenSettings>(); }
+
+// What `printf secret | sha256sum` says.
+constexpr const char* kSecretHash = "2bb80d537b1da3e38bd30361aa855686bde0eacd7162fef6a25fe97bf527a25b";
+
+}  // namespace
+
+TEST_CASE("a known token has its subject, in either header and whatever the scheme's case") {
+  TokenFile file;
+  file.Write("- {sha256: " + std::string(kSecretHash) + ", subject: alice, groups: [ads]}\n");
+  TestHost host;
+  PluginUnderTest auth(host, Source(), file.settings());
+  REQUIRE(auth.Start().Wait().ok());
+  for (const char* header : {"authorization", "authentication"}) {
+    const auto answer = auth.Authenticate(CallFrom("").Header(header, "bearer secret")).now();
+    REQUIRE(answer.get<sgw::Identity>());
+    CHECK(answer.get<sgw::Identity>()->subject == "alice");
+    CHECK(answer.get<sgw::Identity>()->groups == std::vector<std::string>{"ads"});
+  }
+  CHECK(auth.Authenticate(CallFrom("").Header("authorization", "Bearer secre")).now().is_next());
+  CHECK(auth.Authenticate(CallFrom("")).now().is_next());
+  CHECK(host.Metric("spark_gateway_auth_token_unknown_total") == 1);
+}
+
+TEST_CASE("a token that has expired is refused") {
+  TokenFile file;
+  file.Write("- {sha256: " + std::string(kSecretHash) + ", subject: alice, expires: 2001-01-01T00:00:00Z}\n");
+  TestHost host;
+  PluginUnderTest auth(host, Source(), file.settings());
+  REQUIRE(auth.Start().Wait().ok());
+  CHECK(auth.Authenticate(CallFrom("").Header("authorization", "Bearer secret")).now().status().code() ==
+        sgw::StatusCode::kUnauthenticated);
+}
+
+TEST_CASE("a file that breaks keeps the last good tokens and says so once") {
+  TokenFile file;
+  file.Write("- {sha256: " + std::string(kSecretHash) + ", subject: alice}\n");
+  TestHost host;
+  PluginUnderTest auth(host, Source(), file.settings());
+  REQUIRE(auth.Start().Wait().ok());
+  file.Write("- {sha256: nonsense, subject: alice}\n");
+  host.ChangeFile(file.path);
+  host.RunPending();
+  CHECK(auth.Authenticate(CallFrom("").Header("authorization", "Bearer secret")).now().get<sgw::Identity>());
+  CHECK(host.Logged("stay good"));
+  file.Write("");
+  host.ChangeFile(file.path);
+  host.RunPending();
+  CHECK(auth.Authenticate(CallFrom("").Header("authorization", "Bearer secret")).now().is_next());
+}
+
+TEST_CASE("each mistake in the file is said with its line") {
+  const auto said = [](const std::string& text) { return ReadTokens(text).status().message(); };
+  CHECK(said("a: b\n").find("line 1: the file is a list") != std::string::npos);
+  CHECK(said("- {sha256: 12, subject: a}\n").find("64 lower-case") != std::string::npos);
+  CHECK(said("- {sha256: " + std::string(kHash) + "}\n").find("needs a subject") != std::string::npos);
+  CHECK(said("- {sha256: " + std::string(kHash) + ", subject: a, expires: soon}\n").find("expires must be") !=
+        std::string::npos);
+  CHECK(said("- {sha: x}\n").find("there is no 'sha'") != std::string::npos);
+  CHECK(said("- [").find("line ") == 0);
+}

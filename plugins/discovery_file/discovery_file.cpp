@@ -1,0 +1,124 @@
+#include "discovery_file.h"
+
+#include <yaml-cpp/yaml.h>
+
+#include <fstream>
+#include <sstream>
+
+namespace sgw::plugins {
+namespace {
+
+constexpr std::size_t kMaxFile = 16 << 20;
+
+Status Wrong(const YAML::Node& node, const std::string& why) {
+  return InvalidArgument("line " + std::to_string(node.Mark().line + 1) + ": " + why);
+}
+
+Result<Endpoint> EndpointOf(const YAML::Node& node) {
+  Endpoint endpoint;
+  if (node.IsScalar()) {
+    endpoint.address = node.as<std::string>();
+  } else if (node.IsMap()) {
+    for (const auto& member : node) {
+      const auto key = member.first.as<std::string>();
+      if (key == "address")
+        endpoint.address = member.second.as<std::string>();
+      else if (key == "incarnation")
+        endpoint.incarnation = member.second.as<std::string>();
+      else if (key == "weight")
+        endpoint.weight = member.second.as<std::uint32_t>();
+      else
+        return Wrong(member.first, "there is no '" + key + "'; a server has address, incarnation, weight");
+    }
+  } else {
+    return Wrong(node, "a server is an address, or {address: ..., incarnation: ..., weight: ...}");
+  }
+  const auto colon = endpoint.address.rfind(':');
+  if (colon == std::string::npos || colon + 1 == endpoint.address.size()) {
+    return Wrong(node, "'" + endpoint.address + "' is not host:port or unix:/path");
+  }
+  return endpoint;
+}
+
+}  // namespace
+
+Result<ServerTable> ReadServers(const std::string& text) {
+  ServerTable table;
+  try {
+    const YAML::Node root = YAML::Load(text);
+    if (!root.IsMap()) return InvalidArgument("line 1: the file is a map of namespaces to lists of servers");
+    for (const auto& member : root) {
+      const auto name = member.first.as<std::string>();
+      if (!member.second.IsSequence()) return Wrong(member.second, "'" + name + "' must have a list of servers");
+      auto [at, is_new] = table.try_emplace(name);
+      if (!is_new) return Wrong(member.first, "'" + name + "' stands here a second time");
+      for (const YAML::Node& one : member.second) {
+        auto endpoint = EndpointOf(one);
+        if (!endpoint) return endpoint.status();
+        at->second.push_back(*std::move(endpoint));
+      }
+    }
+  } catch (const YAML::Exception& error) {
+    return InvalidArgument("line " + std::to_string(error.mark.line + 1) + ": " + error.msg);
+  }
+  return table;
+}
+
+File::File(const FileSettings& settings, Host& host)
+    : path_(host.Path(settings.path)),
+      host_(host),
+      failures_(host.MakeCounter("spark_gateway_discovery_file_failures_total", "Readings of the file that failed.")),
+      content_(std::make_shared<const Content>()) {}
+
+Status File::Load() {
+  std::ifstream file(path_, std::ios::binary);
+  std::stringstream text;
+  text << file.rdbuf();
+  if (!file) return FailedPrecondition("cannot read " + path_);
+  if (text.str().size() > kMaxFile) return FailedPrecondition(path_ + " has more than 16 MiB");
+  auto table = ReadServers(text.str());
+  if (!table) return FailedPrecondition(path_ + ": " + table.status().message());
+  auto content = std::make_shared<Content>();
+  content->servers = *std::move(table);
+  for (const auto& [name, endpoints] : content->servers)
+    content->snapshots.emplace(name, host_.MakeSnapshot(endpoints));
+  content_ = std::shared_ptr<const Content>(std::move(content));
+  return {};
+}
+
+void File::Start(Completion<Status> done) {
+  watch_ = host_.WatchFile(path_, [this] {
+    const Status status = Load();
+    if (!status.ok()) failures_.Add();
+    if (!status.ok() && !is_broken_) host_.Error(status.message() + "; the servers that were read before stay");
+    if (status.ok())
+      host_.Info("read the servers of " + std::to_string(content_.load()->servers.size()) + " namespaces");
+    is_broken_ = !status.ok();
+  });
+  done(Load());
+}
+
+DiscoveryAnswer File::Resolve(const DiscoveryCall& call) {
+  const auto content = content_.load();
+  if (call.route().namespace_.empty() && content->snapshots.size() == 1) return content->snapshots.begin()->second;
+  const auto found = content->snapshots.find(call.route().namespace_);
+  if (found == content->snapshots.end()) return Next{};
+  return found->second;
+}
+
+std::string File::Describe() const {
+  const auto content = content_.load();
+  JsonWriter json;
+  json.BeginObject().Key("namespaces").BeginArray();
+  for (const auto& [name, endpoints] : content->servers) {
+    json.BeginObject().Member("namespace", name).Key("endpoints").BeginArray();
+    for (const Endpoint& one : endpoints) {
+      json.BeginObject().Member("address", one.address).Member("incarnation", one.incarnation).EndObject();
+    }
+    json.EndArray().EndObject();
+  }
+  json.EndArray().EndObject();
+  return std::move(json).Text();
+}
+
+}  // namespace sgw::plugins

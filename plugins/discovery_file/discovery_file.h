@@ -1,0 +1,48 @@
+// File knows its servers from a watched YAML file.
+#pragma once
+
+#include <sgw/plugin.h>
+
+#include <atomic>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace sgw::plugins {
+
+struct FileSettings {
+  std::string path;
+
+  static constexpr auto kSchema =
+      Settings(Setting("path", &FileSettings::path, "The file: a map of namespaces to lists of servers.", kRequired));
+};
+
+// Namespaces to their servers.
+using ServerTable = std::map<std::string, std::vector<Endpoint>, std::less<>>;
+// INVALID_ARGUMENT with the line at fault.
+Result<ServerTable> ReadServers(const std::string& text);
+
+class File : public Discovery {
+ public:
+  File(const FileSettings& settings, Host& host);
+  void Start(Completion<Status> done) override;
+  DiscoveryAnswer Resolve(const DiscoveryCall& call) override;
+  std::string Describe() const override;
+
+ private:
+  struct Content {
+    ServerTable servers;
+    std::map<std::string, EndpointSnapshot, std::less<>> snapshots;
+  };
+  Status Load();
+
+  const std::string path_;
+  Host& host_;
+  const Counter failures_;
+  std::atomic<std::shared_ptr<const Content>> content_;
+  bool is_broken_ = false;  // control thread
+  FileWatch watch_;
+};
+
+}  // namespace sgw::plugins

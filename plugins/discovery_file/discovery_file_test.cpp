@@ -1,0 +1,73 @@
+#include "discovery_file.h"
+
+#include <doctest/doctest.h>
+#include <sgw/testing.h>
+
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+
+using namespace sgw::testing;
+using sgw::plugins::File;
+using sgw::plugins::FileSettings;
+using sgw::plugins::ReadServers;
+
+namespace {
+
+struct ServerFile {
+  ServerFile() {
+    char name[] = "/tmp/sgw-servers-XXXXXX";
+    folder = mkdtemp(name);
+    path = folder + "/servers.yaml";
+  }
+  ~ServerFile() { std::filesystem::remove_all(folder); }
+  void Write(const std::string& text) const { std::ofstream(path) << text; }
+  std::string settings() const { return R"({"path": ")" + path + R"("})"; }
+  std::string folder;
+  std::string path;
+};
+
+std::string FirstOf(PluginUnderTest& discovery, const char* name_space) {
+  const auto answer = discovery.Resolve(CallFrom("alice").RoutedTo(sgw::Route{.namespace_ = name_space})).now();
+  const auto* endpoints = answer.get<std::vector<sgw::Endpoint>>();
+  return endpoints && !endpoints->empty() ? endpoints->front().address : "";
+}
+
+}  // namespace
+
+TEST_CASE("a changed file is taken up, and a broken one keeps the last good servers") {
+  ServerFile file;
+  file.Write("a: [h:1]\n");
+  TestHost host;
+  PluginUnderTest discovery(host, Linked<File, FileSettings>(), file.settings());
+  REQUIRE(discovery.Start().Wait().ok());
+  CHECK(FirstOf(discovery, "a") == "h:1");
+
+  file.Write("a: [{address: h:2, incarnation: x, weight: 3}]\n");
+  host.ChangeFile(file.path);
+  host.RunPending();
+  CHECK(FirstOf(discovery, "a") == "h:2");
+
+  file.Write("a: [\n");
+  host.ChangeFile(file.path);
+  host.RunPending();
+  host.ChangeFile(file.path);
+  host.RunPending();
+  CHECK(FirstOf(discovery, "a") == "h:2");
+  CHECK(host.Logged("the servers that were read before stay"));
+  CHECK(host.Metric("spark_gateway_discovery_file_failures_total") == 2);
+}
+
+TEST_CASE("a file that is not there ends the start") {
+  TestHost host;
+  PluginUnderTest discovery(host, Linked<File, FileSettings>(), R"({"path": "/nowhere/servers.yaml"})");
+  CHECK(discovery.Start().Wait().message() == "cannot read /nowhere/servers.yaml");
+}
+
+TEST_CASE("each mistake in the file is said with its line") {
+  const auto said = [](const std::string& text) { return ReadServers(text).status().message(); };
+  CHECK(said("- a\n").find("line 1: the file is a map") == 0);
+  CHECK(said("a: h:1\n").find("line 1: 'a' must have a list") == 0);
+  CHECK(said("a: [h]\n").find("'h' is not host:port") != std::string::npos);
+  CHECK(said("a:\n- {adress: h:1}\n").find("line 2: there is no 'adress'") == 0);
+}
