@@ -14,7 +14,7 @@ namespace sgw {
 // Launcher makes and ends servers; WarmPool<Launcher> turns one into a HotPool and has everything that is hard: how
 // many per namespace, single flight, leases, growing pauses, ages, adoption after a restart, orphans, metrics.
 //
-// Not asked concurrently about the same server. Completions may be called from any thread. Nothing here blocks.
+// Asked on the control thread. Completions and ReportGone() may be called from any thread. Nothing here blocks.
 class Launcher {
  public:
   Launcher() = default;
@@ -22,10 +22,12 @@ class Launcher {
   Launcher& operator=(const Launcher&) = delete;
   virtual ~Launcher() = default;
 
-  // Makes a server for the route; answers when it answers gRPC. `id` is made by the pool and is the same when a start
-  // is tried again: a start is idempotent. A Status is shown to the caller who waits, so it says why.
+  // Makes a server for the route; answers when it answers gRPC. `id` is made by the pool and is never used again by any
+  // process: lower-case letters, digits and dashes, at most 63. A Status is shown to the caller who waits, so it says
+  // why.
   virtual void Start(const Route& route, std::string id, PhaseReport phase, Completion<Result<Server>> done) = 0;
-  // Ends a server. The pool asks again until it is OK; NOT_FOUND counts as OK.
+  // Ends a server. The pool asks again until it is OK; NOT_FOUND counts as OK. Also asked about a start that failed or
+  // was given up, with nothing but `server.id`: what there is of it goes, and a start that is not answered yet fails.
   virtual void Stop(const Server& server, Completion<Status> done) = 0;
   // All servers of this instance that exist, asked once at the start: the pool adopts or ends them.
   virtual void List(Completion<Result<std::vector<Server>>> done) = 0;
