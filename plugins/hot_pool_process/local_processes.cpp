@@ -1,0 +1,161 @@
+#include "local_processes.h"
+
+#include <algorithm>
+#include <csignal>
+#include <filesystem>
+#include <system_error>
+#include <utility>
+
+#include "command.h"
+
+namespace sgw::plugins {
+
+namespace {
+
+constexpr std::size_t kKeptLines = 10;
+constexpr Duration kProbeTimeout = 2s;
+constexpr Duration kProbePause = 100ms;
+
+bool HasPort(const std::vector<std::string>& command) {
+  return std::any_of(command.begin(), command.end(),
+                     [](const std::string& each) { return each.find("{port}") != std::string::npos; });
+}
+
+std::string Explain(const ChildExit& how) {
+  if (!how.error.empty()) return "could not be started: " + how.error;
+  if (how.signal == SIGKILL) return "killed, perhaps out of memory";
+  if (how.signal != 0) return "ended by signal " + std::to_string(how.signal);
+  return "ended with exit code " + std::to_string(how.exit_code);
+}
+
+}  // namespace
+
+Status LocalProcessesSettings::Validate() const {
+  if (command.empty() || command[0].empty()) return InvalidArgument("command: names no program");
+  if (!HasPort(command) && ready_line.find("{address}") == std::string::npos) {
+    return InvalidArgument("ready_line: needs {address}, unless the command has {port}");
+  }
+  if (kill_after < 0s) return InvalidArgument("kill_after: cannot be negative");
+  return {};
+}
+
+LocalProcesses::LocalProcesses(LocalProcessesSettings settings, Host& host)
+    : settings_(std::move(settings)), picks_port_(HasPort(settings_.command)), host_(host) {}
+
+void LocalProcesses::Start(const Route& route, std::string id, PhaseReport phase, Completion<Result<Server>> done) {
+  std::optional<Endpoint> endpoint;
+  std::string port;
+  if (picks_port_) {
+    port = std::to_string(FindFreePort());
+    endpoint = Endpoint{.address = "127.0.0.1:" + port, .incarnation = id};
+  }
+  Result<ChildSpec> spec = MakeSpec(route, id, port);
+  if (!spec) return done(spec.status());
+  phase("starting the server's process");
+  Process& process = processes_[id];
+  process.phase = std::move(phase);
+  process.started = std::move(done);
+  process.endpoint = std::move(endpoint);
+  process.child = host_.StartChild(*std::move(spec));
+  if (process.endpoint) process.next_probe = host_.StartTimer(kProbePause, [this, id] { Probe(id); });
+}
+
+Result<ChildSpec> LocalProcesses::MakeSpec(const Route& route, const std::string& id, const std::string& port) {
+  const Placeholders values{.route = route, .id = id, .port = port};
+  ChildSpec spec;
+  for (const std::string& each : settings_.command) {
+    Result<std::string> argument = Expand(each, values);
+    if (!argument) return argument.status();
+    spec.argv.push_back(*std::move(argument));
+  }
+  if (spec.argv[0].find('/') != std::string::npos) spec.argv[0] = host_.Path(spec.argv[0]);
+  for (const auto& [name, text] : settings_.environment) {
+    Result<std::string> value = Expand(text, values);
+    if (!value) return value.status();
+    spec.environment.emplace_back(name, *std::move(value));
+  }
+  spec.working_directory = host_.Path(settings_.working_directory);
+  spec.output_path = LogFile(id);
+  if (!spec.output_path.empty()) {
+    std::error_code error;
+    std::filesystem::create_directories(host_.Path(settings_.log_directory), error);
+    if (error) {
+      return FailedPrecondition("log_directory '" + settings_.log_directory + "' cannot be made: " + error.message());
+    }
+  }
+  spec.kill_after = settings_.kill_after;
+  spec.on_line = [this, id](std::string_view line) { OnLine(id, line); };
+  spec.on_exit = [this, id](const ChildExit& how) { OnExit(id, how); };
+  return spec;
+}
+
+void LocalProcesses::OnLine(const std::string& id, std::string_view line) {
+  Process* const process = Find(id);
+  if (!process || process->is_ready) return;
+  process->last_lines.emplace_back(line);
+  if (process->last_lines.size() > kKeptLines) process->last_lines.pop_front();
+  if (process->endpoint) return;
+  const std::optional<std::string> address = FindAddress(line, settings_.ready_line);
+  if (!address) return;
+  process->endpoint = Endpoint{.address = *address, .incarnation = id};
+  process->phase("waiting until the server answers");
+  Probe(id);
+}
+
+void LocalProcesses::Probe(const std::string& id) {
+  const Process* const process = Find(id);
+  if (!process || !process->endpoint || !process->stopped.empty()) return;
+  host_.Probe(*process->endpoint, kProbeTimeout, [this, id](const Status& status) { OnProbed(id, status); });
+}
+
+void LocalProcesses::OnProbed(const std::string& id, const Status& status) {
+  Process* const process = Find(id);
+  if (!process || !process->stopped.empty()) return;
+  if (!status.ok()) {
+    process->next_probe = host_.StartTimer(kProbePause, [this, id] { Probe(id); });
+    return;
+  }
+  process->is_ready = true;
+  process->last_lines.clear();
+  Server server{.id = id, .endpoint = *process->endpoint, .facts = {}};
+  server.facts.emplace_back("pid", std::to_string(process->child.pid()));
+  if (const std::string log = LogFile(id); !log.empty()) server.facts.emplace_back("log", log);
+  process->started(std::move(server));
+}
+
+void LocalProcesses::OnExit(const std::string& id, const ChildExit& how) {
+  const auto found = processes_.find(id);
+  if (found == processes_.end()) return;
+  const Process process = std::move(found->second);
+  processes_.erase(found);
+  const std::string why = Explain(how);
+  if (!process.is_ready) {
+    std::string text = "The server's command '" + settings_.command[0] + "' " + why + ".";
+    if (!process.last_lines.empty()) text += " Its last lines:";
+    for (const std::string& line : process.last_lines) text += "\n" + line;
+    process.started(FailedPrecondition(std::move(text)));
+  } else if (process.stopped.empty()) {
+    ReportGone(id, why);
+  }
+  for (const auto& done : process.stopped) done(Status());
+}
+
+void LocalProcesses::Stop(const Server& server, Completion<Status> done) {
+  Process* const process = Find(server.id);
+  if (!process) return done(Status());
+  process->stopped.push_back(std::move(done));
+  process->child.End();
+}
+
+void LocalProcesses::List(Completion<Result<std::vector<Server>>> done) { done(std::vector<Server>()); }
+
+LocalProcesses::Process* LocalProcesses::Find(const std::string& id) {
+  const auto found = processes_.find(id);
+  return found == processes_.end() ? nullptr : &found->second;
+}
+
+std::string LocalProcesses::LogFile(const std::string& id) const {
+  return settings_.log_directory.empty() ? std::string() : host_.Path(settings_.log_directory) + "/" + id + ".log";
+}
+
+}  // namespace sgw::plugins

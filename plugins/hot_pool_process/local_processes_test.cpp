@@ -1,0 +1,141 @@
+#include "local_processes.h"
+
+#include <doctest/doctest.h>
+#include <sgw/testing.h>
+
+#include <memory>
+#include <string>
+#include <vector>
+
+using namespace sgw;
+using namespace sgw::testing;
+
+namespace {
+
+PluginSource Source() {
+  return Linked<WarmPool<plugins::LocalProcesses>, WarmPoolSettings<plugins::LocalProcessesSettings>>();
+}
+
+constexpr auto kWarm = R"({"command": ["../tools/server", "--port", "0"], "namespaces": ["ads"]})";
+constexpr auto kOnDemand = R"({"command": ["server", "{attribute:size=m}"], "size": 0, "environment": {"ID": "{id}"}})";
+
+std::shared_ptr<FakeChild> Last(const TestHost& host) { return host.children().back(); }
+
+void BecomeReady(TestHost& host, const std::shared_ptr<FakeChild>& child, const std::string& port = "4040") {
+  child->Line("26/01/02 INFO SparkConnectServer: Spark Connect server started at: 127.0.0.1:" + port);
+  host.RunPending();
+}
+
+}  // namespace
+
+TEST_CASE("a server is warm when its line was read and it answers gRPC") {
+  TestHost host;
+  host.OnProbe([](const Endpoint&) { return Unavailable("not yet"); });
+  PluginUnderTest pool(host, Source(), kWarm, "/etc/gateway");
+  CHECK(pool.Start().Wait().ok());
+  host.RunPending();
+  REQUIRE(host.children().size() == 1);
+  CHECK(Last(host)->argv == std::vector<std::string>{"/etc/gateway/../tools/server", "--port", "0"});
+
+  BecomeReady(host, Last(host));
+  host.Advance(5s);
+  CHECK(pool.Acquire(CallFrom("alice").RoutedTo("ads"), "k").now().is_next());
+
+  host.OnProbe([](const Endpoint&) { return Status(); });
+  host.Advance(1s);
+  const PoolAnswer answer = pool.Acquire(CallFrom("alice").RoutedTo("ads"), "k").now();
+  REQUIRE(answer.get<Lease>());
+  CHECK(answer.get<Lease>()->endpoint.address == "127.0.0.1:4040");
+  CHECK_FALSE(answer.get<Lease>()->endpoint.incarnation.empty());
+  host.RunPending();
+  CHECK(host.children().size() == 2);
+  const auto state = Json::Parse(pool.Describe());
+  CHECK(state->Integer("/pools/0/servers/0/pid") == host.children()[0]->pid);
+}
+
+TEST_CASE("a free port is put into the command, and no line is waited for") {
+  TestHost host;
+  PluginUnderTest pool(host, Source(), R"({"command": ["server", "--port={port}"], "namespaces": ["ads"]})");
+  CHECK(pool.Start().Wait().ok());
+  host.Advance(1s);
+  const PoolAnswer answer = pool.Acquire(CallFrom("alice").RoutedTo("ads"), "k").now();
+  REQUIRE(answer.get<Lease>());
+  const std::string address = answer.get<Lease>()->endpoint.address;
+  CHECK("--port=" + address.substr(address.find(':') + 1) == host.children()[0]->argv[1]);
+}
+
+TEST_CASE("a command that fails tells its last lines to the caller who waits") {
+  TestHost host;
+  PluginUnderTest pool(host, Source(), kOnDemand);
+  CHECK(pool.Start().Wait().ok());
+  const auto asked = pool.Acquire(CallFrom("alice").RoutedTo({.attributes = {{"size", "xl"}}}), "k", true);
+  host.RunPending();
+  const auto child = Last(host);
+  CHECK(child->argv[1] == "xl");
+  CHECK(child->environment[0].second.starts_with("under-test-"));
+  for (int i = 0; i < 12; ++i) child->Line("line " + std::to_string(i));
+  child->Exit({.exit_code = 3});
+  host.RunPending();
+
+  const Status status = asked.now().status();
+  CHECK(status.code() == StatusCode::kFailedPrecondition);
+  CHECK(status.message().find("'server' ended with exit code 3") != std::string::npos);
+  CHECK(status.message().find("line 1\n") == std::string::npos);
+  CHECK(status.message().find("line 2\n") != std::string::npos);
+  CHECK(status.message().ends_with("line 11"));
+}
+
+TEST_CASE("a command that cannot be started says why") {
+  TestHost host;
+  host.FailChildren("no such file");
+  PluginUnderTest pool(host, Source(), kOnDemand);
+  CHECK(pool.Start().Wait().ok());
+  const auto asked = pool.Acquire(CallFrom("alice").RoutedTo("ads"), "k", true);
+  CHECK(asked.Wait().status().message().find("could not be started: no such file") != std::string::npos);
+}
+
+TEST_CASE("a leased server that is killed is told to the host with the reason") {
+  TestHost host;
+  PluginUnderTest pool(host, Source(), kOnDemand);
+  CHECK(pool.Start().Wait().ok());
+  const auto asked = pool.Acquire(CallFrom("alice").RoutedTo("ads"), "k", true);
+  host.RunPending();
+  BecomeReady(host, Last(host));
+  CHECK(asked.phases() ==
+        std::vector<std::string>{"starting the server's process", "waiting until the server answers"});
+  const std::string lease = asked.now().get<Lease>()->id;
+
+  Last(host)->Exit({.signal = 9});
+  CHECK(host.lost_leases() == StringMap{{lease, "killed, perhaps out of memory"}});
+  pool.Release(lease, LeaseOutcome::kLost);
+}
+
+TEST_CASE("a released server's process is ended, and a start that is given up at the end too") {
+  TestHost host;
+  PluginUnderTest pool(host, Source(), kOnDemand);
+  CHECK(pool.Start().Wait().ok());
+  const auto asked = pool.Acquire(CallFrom("alice").RoutedTo("ads"), "k", true);
+  host.RunPending();
+  BecomeReady(host, Last(host));
+  pool.Release(asked.now().get<Lease>()->id, LeaseOutcome::kEnded);
+  host.RunPending();
+  CHECK(Last(host)->has_exited());
+  CHECK(host.lost_leases().empty());
+
+  const auto other = pool.Acquire(CallFrom("bob").RoutedTo("ads"), "l", true);
+  host.RunPending();
+  CHECK(host.children().size() == 2);
+  pool.Destroy();
+  CHECK(Last(host)->has_exited());
+  CHECK(other.now().status().code() == StatusCode::kUnavailable);
+  CHECK(host.live_callbacks() == 0);
+}
+
+TEST_CASE("settings without a program or without a way to the address are refused") {
+  TestHost host;
+  CHECK(PluginUnderTest(host, Source(), R"({"command": []})").created().message().find("command") == 0);
+  CHECK(PluginUnderTest(host, Source(), R"({"command": ["x"], "ready_line": "up"})")
+            .created()
+            .message()
+            .find("ready_line") == 0);
+}
