@@ -4,6 +4,8 @@
 
 #include <future>
 
+#include "core/plugin/find.h"
+
 namespace sgw::core {
 namespace {
 

@@ -25,15 +25,11 @@ struct Tag {
   bool has(std::string_view capability) const;
 };
 
-// Reads an ELF image. The message of a refusal is what it has, what was wanted and what to do; the caller adds the
-// file.
+// Reads an ELF image, which may be anything at all. The message of a refusal is what it has, what was wanted and what
+// to do; the caller puts the file before it.
 Result<Tag> Inspect(std::string_view image);
 
 // "address", "thread" or "": what this binary was built with.
 const char* OwnSanitizer();
-
-// The file of a `use:`: a path, or a library's name ('-' and '_' alike) in one of the directories. NOT_FOUND names the
-// nearest one.
-Result<std::string> FindLibrary(const std::string& use, const std::vector<std::string>& directories);
 
 }  // namespace sgw::core

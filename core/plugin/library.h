@@ -12,6 +12,7 @@
 #include <memory>
 #include <string>
 
+#include "core/plugin/crash_marker.h"
 #include "core/plugin/inspect.h"
 
 namespace sgw::core {
@@ -20,34 +21,28 @@ class Library {
  public:
   // Copies and inspects; runs no code. Refusals begin with the file's path and the phase.
   static Result<std::shared_ptr<Library>> Open(const std::string& file);
+  // A library that was never loaded gives its copy back.
+  ~Library();
+  Library(const Library&) = delete;
+  Library& operator=(const Library&) = delete;
 
-  // Loads the copy and negotiates; at most once per Library. On the control thread.
+  // Loads the copy and negotiates; once it is loaded, does nothing. On the control thread.
   Status Load(const sgw_host_table& host);
 
   const std::string& file() const { return file_; }
   const Tag& tag() const { return tag_; }
-  // Null before Load().
+  // Null before Load(). Its table has all that the tag's kind needs.
   const sgw_plugin* plugin() const { return plugin_; }
 
  private:
   Library(std::string file, int fd, Tag tag) : file_(std::move(file)), fd_(fd), tag_(std::move(tag)) {}
+  Status LoadCode(sgw_plugin_entry_fn& entry);
 
   const std::string file_;
   const int fd_;
   const Tag tag_;
+  bool was_loaded_ = false;
   const sgw_plugin* plugin_ = nullptr;
-};
-
-// While one lives, a fatal signal prints "spark-gateway: crashed in <file>: <phase>" before it ends the process.
-class CrashMarker {
- public:
-  CrashMarker(const std::string& file, const char* phase);
-  ~CrashMarker();
-  CrashMarker(const CrashMarker&) = delete;
-  CrashMarker& operator=(const CrashMarker&) = delete;
-
-  // Installs the handler of fatal signals; once, at the start of main.
-  static void Install();
 };
 
 }  // namespace sgw::core
