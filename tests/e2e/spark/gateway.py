@@ -104,7 +104,7 @@ def pool_config(size=1, spark=None, **more):
 def token_config(tokens, size=1, **more):
     """Callers with a token of the file `tokens`, on servers of a process pool."""
     return {
-        "plugins": {"who": {"use": "auth_token", "file": tokens}, "tenants": TENANTS, "warm": warm_servers(size)},
+        "plugins": {"who": {"use": "auth_token", "path": tokens}, "tenants": TENANTS, "warm": warm_servers(size)},
         "pipeline": [{"auth": "who"}, *POOL_STEPS],
         **more,
     }
@@ -129,7 +129,7 @@ POOL_STEPS = [{"router": "tenants"}, {"hot-pool": "warm"},
 def warm_servers(size, spark=None):
     return {"use": "hot_pool_process", "size": size, "namespaces": ["tests-dev"],
             "command": [COMMAND, "--port", "0", *conf(spark or {})],
-            "ready_line": "Spark Connect server started at: (.*)"}
+            "ready_line": "Spark Connect server started at: {address}"}
 
 
 def add_token(tokens, subject):
