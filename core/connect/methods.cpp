@@ -13,7 +13,9 @@ constexpr MethodFacts kMethods[] = {
     {"Config", kConfig, kCreates, 8, 4, 0, 0, 1},
     {"AddArtifacts", kAddArtifacts, kCreates, 7, 6, 0, 0, 2},
     {"ArtifactStatus", kArtifactStatus, kCreates, 5, 3, 0, 0, 2},
-    {"Interrupt", kInterrupt, kNoopWhenUnknown, 7, 3, 6, 0, 1},
+    // As in Spark itself: a success that names no server would be taken for one by PySpark, which then refuses the
+    // session's real server.
+    {"Interrupt", kInterrupt, kCreates, 7, 3, 6, 0, 1},
     {"ReattachExecute", kReattachExecute, kNeedsSession, 6, 4, 3, 0, 1},
     {"ReleaseExecute", kReleaseExecute, kNoopWhenUnknown, 7, 4, 3, 5, 1},
     {"ReleaseSession", kReleaseSession, kNoopWhenUnknown, 0, 3, 0, 4, 1},
