@@ -31,11 +31,6 @@ FrontDoor::FrontDoor(WorkerPool& workers, Relay& relay, ConnectionOptions option
                 [this](Worker& worker, Accepted accepted) { Accept(worker, std::move(accepted)); }) {
   options_.on_incident = [this](const char* reason) { Note(reason); };
   for (std::size_t i = 0; i < workers.size(); ++i) per_worker_.push_back({&workers[i], {}});
-  relay_.metrics().BeforeSnapshot([this] {
-    relay_.metrics()
-        .Gauge("spark_gateway_connections", "Connections of clients that are open.")
-        .Set(acceptor_.open_connections());
-  });
 }
 
 FrontDoor::~FrontDoor() { acceptor_.Stop(); }

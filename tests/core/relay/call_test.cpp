@@ -1,0 +1,290 @@
+#include "core/relay/call.h"
+
+#include "core/connect/status_details.h"
+#include "tests/core/relay/gateway_rig.h"
+
+namespace sgw::core::testing {
+namespace {
+
+const HeaderBlock kHead{{":status", "200"}, {"content-type", "application/grpc"}};
+
+void EndWith(Recorder& stream, const std::string& body) {
+  stream.on_end = [&stream, body] {
+    stream.stream->SendHeaders(kHead, false);
+    stream.stream->SendData(Piece::Copy(body));
+    stream.stream->SendEnd({{"grpc-status", "0"}});
+  };
+}
+// Echoes the request.
+void Echo(Recorder& stream) {
+  stream.on_end = [&stream] {
+    stream.stream->SendHeaders(kHead, false);
+    stream.stream->SendData(Piece::Copy(stream.body));
+    stream.stream->SendEnd({{"grpc-status", "0"}});
+  };
+}
+
+TEST_CASE("the driver sees who calls, whatever the client claims") {
+  GatewayRig rig(Echo);
+  Recorder call;
+  rig.Call(call, "Config", "alice", Request("victim"), true, {{"authentication", "Bearer old"}, {"x-other", "1"}});
+
+  CHECK(rig.CodeOf(call) == "0");
+  const std::string stamped =
+      Field(1, kSession) + Field(2, Field(1, "victim")) + MakeStamp(kSession, "alice", "Name of alice");
+  CHECK(rig.driver.served[0]->body == Framed(stamped));
+  const HeaderBlock& seen = rig.driver.served[0]->headers;
+  CHECK(!seen.Find("authorization"));
+  CHECK(!seen.Find("authentication"));
+  CHECK(seen.Get("x-other") == "1");
+  CHECK(seen.Get("traceparent").size() == 55);
+}
+
+TEST_CASE("a driver with a token gets it, and the client's stays here") {
+  GatewayRig::Options options;
+  options.driver_token = "drivers-own";
+  GatewayRig rig(Echo, options);
+  Recorder call;
+  rig.Call(call, "Config", "slow", Request("slow"));
+  CHECK(rig.CodeOf(call) == "0");
+  CHECK(rig.driver.served[0]->headers.Get("authorization") == "Bearer drivers-own");
+}
+
+TEST_CASE("who takes the client's word stamps what it claims") {
+  GatewayRig rig(Echo);
+  Recorder call;
+  rig.Call(call, "Config", "anyone", Request("bob"));
+  CHECK(rig.CodeOf(call) == "0");
+  CHECK(rig.driver.served[0]->body.ends_with(MakeStamp(kSession, "bob", "bob")));
+
+  Recorder nameless;
+  rig.Call(nameless, "Config", "anyone", Request(""));
+  CHECK(rig.CodeOf(nameless) == "16");
+}
+
+TEST_CASE("refusals name the call and carry their details") {
+  GatewayRig rig(Echo);
+  Recorder unknown, refused;
+  rig.Call(unknown, "Config", "", Request("a"));
+  rig.Call(refused, "Config", "nobody", Request("a"));
+  CHECK(rig.CodeOf(unknown) == "16");
+  CHECK(rig.MessageOf(unknown).find("[call ") != std::string::npos);
+  CHECK(unknown.headers.Find("grpc-status-details-bin"));
+  CHECK(rig.CodeOf(refused) == "7");
+  CHECK(rig.driver.served.empty());
+}
+
+TEST_CASE("a first message that says no session reaches no driver") {
+  GatewayRig rig(Echo);
+  struct {
+    const char* what;
+    std::string bytes;
+    const char* code;
+  } const cases[] = {
+      {"empty message", Framed(""), "3"},
+      {"end without a message", "", "3"},
+      {"half a message", Request("a").substr(0, 30), "3"},
+      {"no session_id", Framed(Field(2, Field(1, "a"))), "3"},
+      {"no UUID", Framed(Field(1, "42")), "3"},
+      {"session_id behind 32 KiB", Framed("\x1a\x80\x80\x04" + std::string(65536, 'x') + Field(1, kSession)), "3"},
+      {"compressed", '\x01' + Request("a").substr(1), "12"},
+  };
+  for (const auto& one : cases) {
+    CAPTURE(one.what);
+    Recorder call;
+    rig.Call(call, "Config", "alice", one.bytes);
+    CHECK(rig.CodeOf(call) == one.code);
+    if (one.code == std::string("12")) CHECK(call.headers.Get("grpc-accept-encoding") == "identity");
+  }
+  CHECK(rig.driver.served.empty());
+}
+
+TEST_CASE("a session stays on its driver, and closing an unknown one starts nothing") {
+  GatewayRig rig(Echo);
+  Recorder noop;
+  rig.Call(noop, "ReleaseSession", "alice", Request("alice"));
+  CHECK(rig.CodeOf(noop) == "0");
+  CHECK(noop.body == EmptyReply(1, kSession));
+  CHECK(rig.driver.served.empty());
+
+  Recorder unknown;
+  rig.Call(unknown, "ReattachExecute", "alice", Request("alice"));
+  CHECK(rig.CodeOf(unknown) == "13");
+  CHECK(rig.MessageOf(unknown).find("INVALID_HANDLE.SESSION_CHANGED") != std::string::npos);
+
+  Recorder first, again;
+  rig.Call(first, "Config", "alice", Request("alice"));
+  CHECK(rig.CodeOf(first) == "0");
+  rig.Call(again, "Interrupt", "alice", Request("alice"));
+  CHECK(rig.CodeOf(again) == "0");
+  CHECK(rig.driver.served.size() == 2);
+  CHECK(rig.sessions->List().size() == 1);
+}
+
+TEST_CASE("a released session is closed for good") {
+  GatewayRig rig(Echo);
+  for (const char* method : {"Config", "ReleaseSession"}) {
+    Recorder call;
+    rig.Call(call, method, "alice", Request("alice"));
+    CHECK(rig.CodeOf(call) == "0");
+  }
+  Recorder late;
+  rig.Call(late, "Config", "alice", Request("alice"));
+  CHECK(rig.CodeOf(late) == "13");
+  CHECK(rig.MessageOf(late).find("SESSION_CLOSED") != std::string::npos);
+}
+
+TEST_CASE("a clone is bound before its client hears of it") {
+  const std::string clone = "99999999-4455-6677-8899-aabbccddeeff";
+  GatewayRig rig([&](Recorder& stream) { EndWith(stream, Framed(Field(1, kSession) + Field(3, clone))); });
+  Recorder first, cloned;
+  rig.Call(first, "Config", "alice", Request("alice"));
+  CHECK(rig.CodeOf(first) == "0");
+  std::atomic<std::size_t> sessions{0};
+  cloned.on_data = [&](Piece) { sessions = rig.sessions->List().size(); };
+  rig.Call(cloned, "CloneSession", "alice", Request("alice"));
+  CHECK(rig.CodeOf(cloned) == "0");
+  CHECK(sessions == 2);
+}
+
+TEST_CASE("other services are routed by themselves, at once and unread") {
+  GatewayRig rig([](Recorder& stream) {
+    // This server speaks first.
+    stream.on_headers = [&stream] {
+      stream.stream->SendHeaders(kHead, false);
+      stream.stream->SendData(Piece::Copy("hello"));
+    };
+    stream.on_end = [&stream] { stream.stream->SendEnd({{"grpc-status", "0"}}); };
+  });
+  Recorder call;
+  rig.Call(call, "/acme.Other/Talk", "alice", "", false);
+  REQUIRE(call.WaitFor([&] { return call.received == 5; }));
+  rig.OnClient([&] { call.stream->SendEnd(); });
+  CHECK(rig.CodeOf(call) == "0");
+  CHECK(rig.sessions->List().empty());
+}
+
+TEST_CASE("without an auth step nothing is read, stamped or hidden") {
+  GatewayRig::Options options;
+  options.has_auth = false;
+  GatewayRig rig(Echo, options);
+  Recorder call;
+  rig.Call(call, "ExecutePlan", "anything", "not a message at all");
+  CHECK(rig.CodeOf(call) == "0");
+  CHECK(call.body == "not a message at all");
+  CHECK(rig.driver.served[0]->headers.Get("authorization") == "Bearer anything");
+}
+
+TEST_CASE("a call without a session goes to another server when one cannot be reached") {
+  GatewayRig::Options options;
+  options.more_drivers = {"127.0.0.1:1"};
+  GatewayRig rig(Echo, options);
+  for (int i = 0; i < 6; ++i) {
+    Recorder call;
+    rig.Call(call, "/acme.Other/Say", "alice", Framed("x"));
+    CHECK(rig.CodeOf(call) == "0");
+  }
+}
+
+TEST_CASE("what is not gRPC hears it in the terms of HTTP") {
+  GatewayRig rig(Echo);
+  for (const auto& [method, type, path, status] :
+       {std::array{"GET", "text/html", "/", "405"}, std::array{"POST", "application/json", "/a.B/C", "415"},
+        std::array{"POST", "application/grpc-web", "/a.B/C", "415"},
+        std::array{"POST", "application/grpc", "/", "404"}}) {
+    CAPTURE(status);
+    Recorder call;
+    rig.OnClient([&] {
+      call.stream = rig.client->Open(
+          {{":method", method}, {":scheme", "http"}, {":path", path}, {":authority", "gw"}, {"content-type", type}},
+          true, call);
+    });
+    REQUIRE(call.WaitFor([&] { return call.is_closed; }));
+    CHECK(call.headers.Get(":status") == status);
+    CHECK(call.body.find("Spark Gateway") != std::string::npos);
+  }
+}
+
+TEST_CASE("health needs no credential, and a drain is seen by who watches") {
+  Recorder watch;  // outlives its stream
+  GatewayRig rig(Echo);
+  Recorder check, unknown, after;
+  rig.Call(check, "/grpc.health.v1.Health/Check", "", Framed(""));
+  CHECK(rig.CodeOf(check) == "0");
+  CHECK(check.body == Framed("\x08\x01"));
+  rig.Call(unknown, "/grpc.health.v1.Health/Check", "", Framed(Field(1, "acme.X")));
+  CHECK(rig.CodeOf(unknown) == "5");
+  rig.Call(watch, "/grpc.health.v1.Health/Watch", "", Framed(Field(1, "spark.connect.SparkConnectService")));
+  REQUIRE(watch.WaitFor([&] { return watch.body == Framed("\x08\x01"); }));
+  rig.relay->SetDraining();
+  REQUIRE(watch.WaitFor([&] { return watch.body == Framed("\x08\x01") + Framed("\x08\x02"); }));
+  rig.Call(after, "/grpc.health.v1.Health/Check", "", Framed(""));
+  CHECK(rig.CodeOf(after) == "0");
+  CHECK(after.body == Framed("\x08\x02"));
+}
+
+TEST_CASE("observers hear of operations, refusals and ends; an audit may refuse an operation") {
+  GatewayRig::Options options;
+  options.has_audit = true;
+  const std::string complete = Framed(Field(1, kSession) + Field(12, "op-1") + Field(14, ""));
+  GatewayRig rig([&](Recorder& stream) { EndWith(stream, complete); }, options);
+  Recorder run, refused, denied;
+  rig.Call(run, "ExecutePlan", "alice", Request("alice"));
+  CHECK(rig.CodeOf(run) == "0");
+  rig.Call(denied, "ExecutePlan", "mallory", Request("mallory"));
+  CHECK(rig.CodeOf(denied) == "9");
+  rig.Call(refused, "ExecutePlan", "nobody", Request("alice"));
+  CHECK(rig.CodeOf(refused) == "7");
+
+  const std::string path = "/spark.connect.SparkConnectService/ExecutePlan";
+  const auto lines = rig.Audit(7);
+  const auto has = [&](const std::string& line) { return std::find(lines.begin(), lines.end(), line) != lines.end(); };
+  CHECK(has("operation_started " + path + " by=alice refused_by= code=OK operation="));
+  CHECK(has("operation_ended " + path + " by=alice refused_by= code=OK operation=op-1"));
+  CHECK(has("call_ended " + path + " by=alice refused_by= code=OK operation=op-1"));
+  CHECK(has("call_refused " + path + " by=mallory refused_by=audit code=FAILED_PRECONDITION operation="));
+  CHECK(has("call_refused " + path + " by= refused_by=people code=PERMISSION_DENIED operation="));
+  CHECK(rig.driver.served.size() == 1);
+}
+
+TEST_CASE("a drain lets calls finish, counts them, and takes no new streams") {
+  GatewayRig rig(Echo);
+  Recorder call;
+  rig.Call(call, "Config", "alice", Request("alice"), false);
+  while (rig.relay->live_calls() == 0) rig.OnClient([] {});
+  rig.door->Drain();
+  bool is_leaving = false;
+  while (!is_leaving) rig.OnClient([&] { is_leaving = rig.client->is_leaving(); });
+  CHECK(rig.relay->live_calls() == 1);
+  rig.OnClient([&] { call.stream->SendEnd(); });
+  CHECK(rig.CodeOf(call) == "0");
+  while (rig.relay->live_calls() > 0) rig.OnClient([] {});
+}
+
+TEST_CASE("a drain that waits no longer ends calls with UNAVAILABLE") {
+  GatewayRig rig([](Recorder&) {});
+  Recorder call;
+  rig.Call(call, "Config", "alice", Request("alice"));
+  while (rig.relay->live_calls() == 0) rig.OnClient([] {});
+  rig.relay->GiveUp();
+  CHECK(rig.CodeOf(call) == "14");
+}
+
+TEST_CASE("calls are counted by method and code") {
+  GatewayRig rig(Echo);
+  Recorder call;
+  rig.Call(call, "Config", "alice", Request("alice"));
+  CHECK(rig.CodeOf(call) == "0");
+  while (rig.relay->live_calls() > 0) rig.OnClient([] {});
+  bool is_counted = false;
+  for (const FamilySnapshot& family : rig.metrics.Snapshot()) {
+    if (family.name != "spark_gateway_requests_total") continue;
+    for (const auto& one : family.series) {
+      is_counted |= one.label_values == std::vector<std::string>{"Config", "OK"} && one.value == 1;
+    }
+  }
+  CHECK(is_counted);
+}
+
+}  // namespace
+}  // namespace sgw::core::testing

@@ -1,0 +1,84 @@
+#include "core/relay/headers.h"
+
+#include <doctest/doctest.h>
+
+#include "core/relay/refusal.h"
+
+namespace sgw::core {
+namespace {
+
+const HeaderBlock kReceived{{":method", "POST"},
+                            {":path", "/a.B/C"},
+                            {":authority", "gateway:15002"},
+                            {"te", "trailers"},
+                            {"content-type", "application/grpc"},
+                            {"content-length", "12"},
+                            {"authorization", "Bearer secret"},
+                            {"x-spark-team", "ads"},
+                            {"x-spark-gateway-forged", "1"},
+                            {"host", "evil"},
+                            {"grpc-timeout", "1S"}};
+
+TEST_CASE("what a route was made from and what is ours does not go on") {
+  const Endpoint endpoint{.address = "driver:1"};
+  const std::vector<std::string> made_from{"x-spark-team"};
+  ForwardFacts facts{endpoint, "00-trace"};
+  facts.has_auth = true;
+  facts.is_stamped = true;
+  facts.routing_headers = &made_from;
+  const HeaderBlock head = ForwardedHead(kReceived, facts);
+  for (const char* gone : {"authorization", "x-spark-team", "x-spark-gateway-forged", "host", "content-length"}) {
+    CAPTURE(gone);
+    CHECK(!head.Find(gone));
+  }
+  CHECK(head.Get(":authority") == "driver:1");
+  CHECK(head.Get("grpc-timeout") == "1S");
+  CHECK(head.Get("traceparent") == "00-trace");
+}
+
+TEST_CASE("edits apply in their order and cannot touch what makes a request one of gRPC") {
+  const Endpoint endpoint{.address = "unix:/run/driver",
+                          .headers = {.remove = {"x-identity"}, .set = {{"x-who", "endpoint"}, {"te", "gzip"}}}};
+  const HeaderEdits identity{.set = {{"x-who", "identity"}, {"x-identity", "1"}, {":path", "/evil"}}};
+  const HeaderEdits route{.remove = {"content-type", "grpc-timeout"}, .set = {{"x-route", "a"}, {"x-route", "b"}}};
+  ForwardFacts facts{endpoint, "t"};
+  facts.identity_edits = &identity;
+  facts.route_edits = &route;
+  const HeaderBlock head = ForwardedHead(kReceived, facts);
+  CHECK(head.Get("x-who") == "endpoint");
+  CHECK(!head.Find("x-identity"));
+  CHECK(head.Get(":path") == "/a.B/C");
+  CHECK(head.Get("te") == "trailers");
+  CHECK(head.Get("content-type") == "application/grpc");
+  CHECK(head.Find("grpc-timeout"));
+  CHECK(head.Get("authorization") == "Bearer secret");  // no auth step, no token of the driver's
+  CHECK(head.Get(":authority") == "localhost");
+  int routes = 0;
+  for (std::size_t i = 0; i < head.size(); ++i) routes += head[i].name == "x-route";
+  CHECK(routes == 2);
+}
+
+TEST_CASE("no close of a driver's stream becomes DEADLINE_EXCEEDED") {
+  for (std::uint32_t code = 0; code < 20; ++code) {
+    for (const CloseReason reason : {CloseReason::kEnded, CloseReason::kPeerReset, CloseReason::kLocalReset,
+                                     CloseReason::kConnectionLost, CloseReason::kNotProcessed, CloseReason::kNotSent}) {
+      const Status status = StatusOfClose({reason, static_cast<ErrorCode>(code), true}, "driver:1");
+      CHECK(!status.ok());
+      CHECK(status.code() != StatusCode::kDeadlineExceeded);
+    }
+  }
+  CHECK(StatusOfClose({CloseReason::kPeerReset, ErrorCode::kRefusedStream, true}, "d").code() ==
+        StatusCode::kUnavailable);
+}
+
+TEST_CASE("trailers without a code of gRPC's are UNKNOWN") {
+  CHECK(CodeOfTrailers({{"grpc-status", "0"}}) == StatusCode::kOk);
+  CHECK(CodeOfTrailers({{"grpc-status", "16"}}) == StatusCode::kUnauthenticated);
+  for (const char* bad : {"", "17", "-1", "0x", "99999999999"}) {
+    CHECK(CodeOfTrailers({{"grpc-status", bad}}) == StatusCode::kUnknown);
+  }
+  CHECK(CodeOfTrailers({}) == StatusCode::kUnknown);
+}
+
+}  // namespace
+}  // namespace sgw::core

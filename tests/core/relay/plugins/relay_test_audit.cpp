@@ -1,0 +1,39 @@
+// For the tests of the relay: writes one line for each record, and admits no operation of "mallory".
+#include <sgw/plugin.h>
+
+#include <fstream>
+#include <mutex>
+
+namespace {
+
+struct TestAuditSettings {
+  std::string path;
+  static constexpr auto kSchema =
+      sgw::Settings(sgw::Setting("path", &TestAuditSettings::path, "The file.", sgw::kRequired));
+};
+
+class TestAudit : public sgw::Audit {
+ public:
+  static constexpr bool kAdmits = true;
+  TestAudit(TestAuditSettings settings, sgw::Host&) : file_(settings.path) {}
+
+  void Write(const sgw::Record& record) override {
+    const std::lock_guard lock(mutex_);
+    file_ << sgw::EventName(record.event) << ' ' << record.method << " by=" << record.subject
+          << " refused_by=" << record.refused_by << " code=" << sgw::CodeName(record.code)
+          << " operation=" << record.operation_id << '\n'
+          << std::flush;
+  }
+  void Admit(const sgw::Record& record, sgw::Completion<sgw::Status> done) override {
+    if (record.subject == "mallory") return done(sgw::FailedPrecondition("No record, no run."));
+    done(sgw::Status());
+  }
+
+ private:
+  std::mutex mutex_;  // Guards file_.
+  std::ofstream file_;
+};
+
+}  // namespace
+
+SGW_AUDIT("relay_test_audit", TestAudit, TestAuditSettings)
