@@ -1,6 +1,7 @@
 #include "core/plugin/answers.h"
 
 #include <algorithm>
+#include <limits>
 
 namespace sgw::core {
 namespace {
@@ -35,8 +36,15 @@ std::string TextOf(sgw_view view) {
   return view.data ? std::string(view.data, std::min(view.size, kMaxText)) : std::string();
 }
 
+std::string PlainText(sgw_view view, std::size_t max_bytes) {
+  std::string text = TextOf({view.data, std::min<std::uint64_t>(view.size, max_bytes)});
+  std::replace_if(
+      text.begin(), text.end(), [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f; }, ' ');
+  return text;
+}
+
 Status StatusOf(const sgw_status* raw) {
-  if (!raw) return Internal("the plugin gave no status");
+  if (!raw || !SGW_HAS(raw, retry_ms)) return Internal("the plugin gave no status");
   if (raw->code == 0) return {};
   const auto code = raw->code < 0 || raw->code > 16 ? StatusCode::kUnknown : static_cast<StatusCode>(raw->code);
   if (raw->retry_ms >= 0) return {code, TextOf(raw->message), RetryIn(Duration(raw->retry_ms))};
@@ -49,7 +57,10 @@ Identity IdentityOf(const sgw_identity& raw) {
   identity.user_name = TextOf(raw.user_name);
   identity.groups = TextsOf(raw.groups);
   identity.claims = PairsOf(raw.claims);
-  if (raw.expiry_wall_ns > 0) identity.expiry = WallTime(std::chrono::nanoseconds(raw.expiry_wall_ns));
+  if (raw.expiry_wall_ns > 0) {
+    const auto ns = std::min<std::uint64_t>(raw.expiry_wall_ns, std::numeric_limits<std::int64_t>::max());
+    identity.expiry = WallTime(std::chrono::nanoseconds(ns));
+  }
   identity.headers = EditsOf(raw.headers);
   identity.is_as_claimed = raw.as_claimed != 0;
   return identity;
@@ -65,7 +76,7 @@ Route RouteOf(const sgw_route& raw) {
   route.attributes = PairsOf(raw.attributes);
   route.made_from = TextsOf(raw.made_from);
   route.headers = EditsOf(raw.headers);
-  if (const sgw_policy* policy = raw.policy) {
+  if (const sgw_policy* policy = raw.policy; policy && SGW_HAS(policy, calls_per_second)) {
     if (policy->share >= 1 && policy->share <= 3) route.policy.share = static_cast<Share>(policy->share);
     Set(policy->idle_timeout_ms, route.policy.idle_timeout);
     Set(policy->max_age_ms, route.policy.max_age);
@@ -77,6 +88,7 @@ Route RouteOf(const sgw_route& raw) {
 }
 
 Endpoint EndpointOf(const sgw_endpoint& raw) {
+  if (!SGW_HAS(&raw, labels)) return {};
   return {TextOf(raw.address),      TextOf(raw.incarnation), Secret(TextOf(raw.token)),
           std::max(raw.weight, 1u), EditsOf(raw.headers),    PairsOf(raw.labels)};
 }

@@ -25,9 +25,12 @@ using PluginAnswer = std::variant<std::monostate, Identity, Route, Lease, Snapsh
 
 // Copies. Views with wild sizes are the plugin's fault and cut at 1 MiB.
 std::string TextOf(sgw_view view);
+// For people's eyes: at most `max_bytes`, control bytes become blanks.
+std::string PlainText(sgw_view view, std::size_t max_bytes);
 Status StatusOf(const sgw_status* status);
 Identity IdentityOf(const sgw_identity& raw);
 Route RouteOf(const sgw_route& raw);
+// Without an address when the struct is cut short.
 Endpoint EndpointOf(const sgw_endpoint& raw);
 
 }  // namespace sgw::core

@@ -1,16 +1,23 @@
-// AskTable: every question that waits for a plugin's answer.
+// AskTable: the slots of all questions that wait for a plugin's answer.
 //
-// A question is named by a number that is never used again, so an answer that is late, doubled, made up or of the wrong
-// kind finds nothing, is counted, and does nothing else. Safe for concurrent use.
+// A question is named by a slot and the slot's generation, and no later question has that name again: an answer that is
+// late, doubled, made up, another instance's or of the wrong kind finds nothing to fill, is counted by its reason, and
+// does nothing else. A question that is answered in line takes a slot that is there and gives it back; nothing is
+// allocated for it.
+//
+// Safe for concurrent use.
 #pragma once
+
+#include <sgw/abi.h>
 
 #include <array>
 #include <atomic>
 #include <cstdint>
+#include <deque>
 #include <functional>
 #include <mutex>
 #include <string>
-#include <unordered_map>
+#include <vector>
 
 #include "core/plugin/answers.h"
 #include "core/worker/metrics_registry.h"
@@ -19,44 +26,75 @@
 namespace sgw::core {
 
 using AnswerFn = std::function<void(PluginAnswer)>;
+using PhaseFn = std::function<void(std::string)>;
+
+// Whose questions they are: one instance.
+struct AskOwner {
+  std::string name;  // for the counters
+};
 
 class AskTable {
  public:
-  explicit AskTable(MetricsRegistry& metrics);
+  explicit AskTable(MetricsRegistry& metrics) : metrics_(metrics) {}
 
   // Opens a question that the calling thread is about to ask. `kind` is the index of the value's type in PluginAnswer.
-  // The answer is given to `done` on `worker`.
-  sgw_ask Open(std::size_t kind, Worker& worker, AnswerFn done, std::function<void(std::string)> phase = {});
-  // The plugin has returned. Gives the answer when one came meanwhile; otherwise it will be posted. `is_answered`: the
-  // plugin says that it has answered; when it has not, the answer is INTERNAL.
-  bool TakeInline(sgw_ask ask, bool is_answered, PluginAnswer& into);
-  // Nobody wants the answer any more. False: it has been given already, or never existed.
-  bool Close(sgw_ask ask);
+  // Answers and phases are given on `worker`. 0: there are too many.
+  sgw_ask Open(const AskOwner& owner, std::size_t kind, Worker& worker, PhaseFn phase);
 
-  // An answer arrives. False: it had no effect.
-  bool Answer(sgw_ask ask, PluginAnswer answer);
-  void ReportPhase(sgw_ask ask, std::string phase);
+  // The plugin's function has returned this verdict. True: `into` is the answer, and `done` was left alone. False: the
+  // answer will be given to `done`, once, on the worker, unless Close() comes first.
+  bool Settle(sgw_ask ask, std::int32_t verdict, AnswerFn& done, PluginAnswer& into);
+
+  // Nobody wants the answer any more; `done` will not be called. On the worker. True: the plugin still owed the answer.
+  // `unheard` is one that was on its way.
+  bool Close(sgw_ask ask, PluginAnswer& unheard);
+
+  // The instance is going: whoever still waits for it hears UNAVAILABLE.
+  void Abandon(const AskOwner& owner);
+
+  // An answer arrives, on any thread. False: it had no effect.
+  bool Answer(const AskOwner& from, sgw_ask ask, PluginAnswer answer);
+  void ReportPhase(const AskOwner& from, sgw_ask ask, std::string phase);
+
+  // One misuse of the boundary, by its reason: "twice", "late", "unknown", "foreign", "wrong_kind", "missing", "never",
+  // "threw".
+  void Count(const AskOwner& owner, const char* reason);
 
  private:
-  struct Pending {
-    std::size_t kind;
-    Worker* worker;
+  enum class State : std::uint8_t {
+    kFree,
+    kAsking,   // the asking thread is inside the plugin
+    kHeld,     // so it is, and the answer is here
+    kWaiting,  // the answer comes later
+    kPosted,   // the answer is on its way to the worker
+  };
+  struct Content {
+    const AskOwner* owner = nullptr;
+    Worker* worker = nullptr;
+    std::size_t kind = 0;
     AnswerFn done;
-    std::function<void(std::string)> phase;
-    bool is_inline = true;  // the asking thread is still inside the plugin
+    PhaseFn phase;
     PluginAnswer answer;
   };
-  struct Shard {
-    std::mutex mutex;  // Guards pending.
-    std::unordered_map<sgw_ask, Pending> pending;
+  struct Slot {
+    std::uint64_t generation = 0;
+    State state = State::kFree;
+    bool was_answered = false;  // how the last question ended, when free
+    Content content;
   };
-  Shard& ShardOf(sgw_ask ask) { return shards_[ask % shards_.size()]; }
+  struct Shard {
+    std::mutex mutex;  // Guards slots and free.
+    std::deque<Slot> slots;
+    std::vector<std::uint32_t> free;
+  };
 
-  std::atomic<sgw_ask> next_{1};
+  Shard& ShardOf(sgw_ask ask) { return shards_[ask % shards_.size()]; }
+  static Slot* Find(Shard& shard, sgw_ask ask);
+  static Content Take(Shard& shard, sgw_ask ask, Slot& slot, bool was_answered);
+  void Deliver(sgw_ask ask);
+
+  MetricsRegistry& metrics_;
   std::array<Shard, 16> shards_;
-  Series& without_effect_;
-  Series& wrong_kind_;
-  Series& unanswered_;
 };
 
 }  // namespace sgw::core

@@ -9,10 +9,10 @@
 namespace sgw::core {
 
 struct ElfFile {
-  std::string_view tag;       // content of the section .sgw.tag
-  std::string_view runpath;   // RUNPATH or RPATH; empty: none
-  bool has_entry = false;     // the entry symbol is exported
-  std::string_view unique;    // a symbol that it shares with every other library by force (STB_GNU_UNIQUE)
+  std::string_view tag;      // content of the section .sgw.tag
+  std::string_view runpath;  // RUNPATH or RPATH; empty: none
+  bool has_entry = false;    // the entry symbol is exported
+  std::string_view unique;   // a symbol that it shares with every other library by force (STB_GNU_UNIQUE)
 
   // Views into `image`. Not OK: no shared library for this machine, or a damaged one.
   static Result<ElfFile> Read(std::string_view image);

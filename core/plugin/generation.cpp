@@ -2,86 +2,73 @@
 
 #include <spdlog/spdlog.h>
 
-#include <future>
+#include <algorithm>
 
+#include "core/plugin/control_step.h"
 #include "core/plugin/find.h"
+#include "core/plugin/host.h"
 
 namespace sgw::core {
-namespace {
-
-// Runs on the control thread and waits.
-void OnControl(HostServices& services, const std::function<void()>& function) {
-  std::promise<void> done;
-  services.control.Post([&] {
-    function();
-    done.set_value();
-  });
-  done.get_future().get();
-}
-
-// A step of an instance's life, waited for. DEADLINE_EXCEEDED is only for people here, never for a caller.
-Status Await(HostServices& services, std::chrono::milliseconds timeout,
-             const std::function<void(std::function<void(Status)>)>& step) {
-  auto promise = std::make_shared<std::promise<Status>>();
-  auto future = promise->get_future();
-  OnControl(services, [&] { step([promise](Status status) { promise->set_value(std::move(status)); }); });
-  if (future.wait_for(timeout) == std::future_status::ready) return future.get();
-  return Unavailable("no answer within " + std::to_string(timeout.count() / 1000) + " s");
-}
-
-}  // namespace
 
 InspectedPlugins InspectPlugins(const Config& config, Complaints& complaints) {
   InspectedPlugins plugins;
   std::map<std::string, std::shared_ptr<Library>> libraries;
   for (const PluginConfig& plugin : config.plugins) {
+    const std::string where = "plugins." + plugin.name;
     const auto file = FindLibrary(plugin.use, config.plugin_directories);
     if (!file) {
-      complaints.Error(plugin.place, "plugins." + plugin.name + ".use: " + file.status().message());
+      complaints.Error(plugin.place, where + ".use: " + file.status().message());
       continue;
     }
     auto& library = libraries[*file];
     if (!library) {
       auto opened = Library::Open(*file);
       if (!opened) {
-        complaints.Error(plugin.place, "plugins." + plugin.name + ": " + opened.status().message());
+        complaints.Error(plugin.place, where + ": " + opened.status().message());
         continue;
       }
-      library = *opened;
+      library = *std::move(opened);
     }
-    CheckedSettings settings =
-        CheckSettings(plugin.settings, library->tag().settings, "plugins." + plugin.name, complaints);
+    CheckedSettings settings = CheckSettings(plugin.settings, library->tag().settings, where, complaints);
     plugins.emplace(plugin.name, InspectedPlugin{library, std::move(settings)});
   }
   return plugins;
 }
 
 Result<std::shared_ptr<Generation>> Generation::Create(const Config& config, InspectedPlugins plugins,
-                                                       HostServices& services) {
+                                                       HostServices& services, std::chrono::milliseconds timeout) {
   std::shared_ptr<Generation> generation(new Generation(services));
-  Status failure;
-  OnControl(services, [&] {
-    for (const PluginConfig& plugin : config.plugins) {
-      const auto found = plugins.find(plugin.name);
-      if (found == plugins.end()) continue;
-      failure = found->second.library->Load(HostFunctions());
-      if (!failure.ok()) return;
-      auto instance =
-          Instance::Create(found->second.library, plugin.name, found->second.settings.json, config.directory, services);
-      if (!instance) {
-        failure = instance.status();
-        return;
-      }
-      generation->instances_.push_back(*std::move(instance));
-    }
-  });
-  if (!failure.ok()) return failure;
+  for (const PluginConfig& plugin : config.plugins) {
+    const auto found = plugins.find(plugin.name);
+    if (found == plugins.end()) continue;
+    // Held by the step itself: it may outlast this function inside a plugin that hangs.
+    const Status status = AwaitStep(services, timeout,
+                                    [generation, inspected = found->second, name = plugin.name,
+                                     directory = config.directory, &services](const StepDone& done) {
+                                      if (Status loaded = inspected.library->Load(HostFunctions()); !loaded.ok())
+                                        return done(std::move(loaded));
+                                      auto instance = Instance::Create(inspected.library, name, inspected.settings.json,
+                                                                       directory, services);
+                                      if (!instance) return done(instance.status());
+                                      generation->instances_.push_back(*std::move(instance));
+                                      done(Status());
+                                    });
+    if (status.ok()) continue;
+    if (!services.is_control_stuck) return status;
+    return FailedPrecondition(found->second.library->file() + ": load or create '" + plugin.name +
+                              "': " + status.message());
+  }
   return generation;
 }
 
 Generation::~Generation() {
   Stop();
-  OnControl(services_, [this] {
+  if (services_.is_control_stuck) {
+    // Nothing of them may be touched any more: the process is about to end.
+    new std::vector<std::shared_ptr<Instance>>(std::move(instances_));
+    return;
+  }
+  services_.OnControl([this] {
     while (!instances_.empty()) instances_.pop_back();
   });
 }
@@ -89,7 +76,7 @@ Generation::~Generation() {
 Status Generation::Start(std::chrono::milliseconds timeout) {
   for (const auto& instance : instances_) {
     const Status status =
-        Await(services_, timeout, [&](std::function<void(Status)> done) { instance->Start(std::move(done)); });
+        AwaitStep(services_, timeout, [instance](StepDone done) { instance->Start(std::move(done)); });
     if (!status.ok()) {
       return FailedPrecondition(instance->library().file() + ": start '" + instance->name() + "': " + status.message());
     }
@@ -100,18 +87,19 @@ Status Generation::Start(std::chrono::milliseconds timeout) {
 
 void Generation::Stop(std::chrono::milliseconds timeout) {
   if (std::exchange(is_stopped_, true)) return;
-  for (auto at = instances_.rbegin(); at != instances_.rend(); ++at) {
-    Instance& instance = **at;
-    if (instance.state() == Instance::State::kCreated) continue;
-    for (const bool is_stop : {false, true}) {
-      const Status status = Await(services_, timeout, [&](std::function<void(Status)> done) {
-        is_stop ? instance.Stop(std::move(done)) : instance.Quiesce(std::move(done));
-      });
-      if (!status.ok()) {
-        spdlog::warn("{}: {} '{}': {}", instance.library().file(), is_stop ? "stop" : "quiesce", instance.name(),
-                     status.message());
-      }
-    }
+  std::for_each(instances_.rbegin(), instances_.rend(), [&](const auto& instance) {
+    if (instance->state() != Instance::State::kCreated) StopOne(*instance, timeout);
+  });
+}
+
+void Generation::StopOne(Instance& instance, std::chrono::milliseconds timeout) {
+  for (const bool is_stop : {false, true}) {
+    const Status status = AwaitStep(services_, timeout, [&instance, is_stop](StepDone done) {
+      is_stop ? instance.Stop(std::move(done)) : instance.Quiesce(std::move(done));
+    });
+    if (status.ok()) continue;
+    spdlog::warn("{}: {} '{}': {}", instance.library().file(), is_stop ? "stop" : "quiesce", instance.name(),
+                 status.message());
   }
 }
 

@@ -1,6 +1,8 @@
 // Generation: the instances of one configuration. Calls pin the generation that they began with.
 #pragma once
 
+#include <chrono>
+#include <functional>
 #include <map>
 #include <memory>
 #include <string>
@@ -21,16 +23,22 @@ struct InspectedPlugin {
 using InspectedPlugins = std::map<std::string, InspectedPlugin>;  // by instance name
 
 // Finds and inspects every plugin and checks its settings against its schema; complaints have the place in the file.
+// Instances of one file share its copy.
 InspectedPlugins InspectPlugins(const Config& config, Complaints& complaints);
 
+// Not to be used on the control thread: everything here waits for it.
 class Generation {
  public:
-  // Loads and creates, in the order of the configuration. Not OK: which plugin, in which phase, and why. Waits for the
-  // control thread; not to be called on it.
+  // Loads and creates, in the order of the configuration; each instance has `timeout` for it. Not OK: which plugin, in
+  // which phase, and why.
   static Result<std::shared_ptr<Generation>> Create(const Config& config, InspectedPlugins plugins,
-                                                    HostServices& services);
-  // Stops what was started, in reverse, and destroys.
+                                                    HostServices& services,
+                                                    std::chrono::milliseconds timeout = std::chrono::seconds(60));
+  // Stops what was started, in reverse, and destroys. When the control thread is stuck inside a plugin, leaves
+  // everything as it is.
   ~Generation();
+  Generation(const Generation&) = delete;
+  Generation& operator=(const Generation&) = delete;
 
   // Starts every instance; each has this long.
   Status Start(std::chrono::milliseconds timeout = std::chrono::seconds(60));
@@ -39,13 +47,15 @@ class Generation {
 
   // Null: no such instance.
   Instance* Find(std::string_view name) const;
-  const std::vector<std::unique_ptr<Instance>>& instances() const { return instances_; }
+  // Shared, since a later generation carries over what has not changed.
+  const std::vector<std::shared_ptr<Instance>>& instances() const { return instances_; }
 
  private:
   explicit Generation(HostServices& services) : services_(services) {}
+  void StopOne(Instance& instance, std::chrono::milliseconds timeout);
 
   HostServices& services_;
-  std::vector<std::unique_ptr<Instance>> instances_;
+  std::vector<std::shared_ptr<Instance>> instances_;
   bool is_stopped_ = false;
 };
 

@@ -1,8 +1,8 @@
 // Instance: one plugin object of the configuration, asked through typed functions.
 //
 // Questions may be asked from any worker. The answer comes exactly once: in line, when the plugin gave it at once, or
-// later on the asker's worker. An Ask is the right to the answer: dropping it means that nobody wants it any more, and
-// the plugin is told.
+// later on the asker's worker. An Ask is the right to the answer: dropping it means that nobody wants it any more, the
+// plugin is told, and a lease that was on its way goes back.
 #pragma once
 
 #include <sgw/abi.h>
@@ -11,6 +11,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <utility>
 
 #include "core/plugin/answers.h"
 #include "core/plugin/call_facts.h"
@@ -21,7 +22,8 @@ namespace sgw::core {
 
 class Instance;
 
-// Move-only. Destroying a pending one cancels it.
+// Move-only. Destroying a pending one cancels it: the answer will not come. It is on the asker's worker, and goes
+// before the instance.
 class Ask {
  public:
   Ask() = default;
@@ -47,7 +49,8 @@ class Instance {
   static Result<std::unique_ptr<Instance>> Create(std::shared_ptr<Library> library, const std::string& name,
                                                   const std::string& settings_json, const std::string& directory,
                                                   HostServices& services);
-  // Destroys the object; it was stopped, or never started. On the control thread.
+  // Destroys the object; it was stopped, or never started. Whatever it still has borrowed is taken back first. On the
+  // control thread.
   ~Instance();
   Instance(const Instance&) = delete;
   Instance& operator=(const Instance&) = delete;
@@ -58,13 +61,15 @@ class Instance {
   State state() const { return state_; }
   const char* state_name() const;
 
-  // The steps of its life, asked on the control thread; `done` runs there, too, exactly once.
+  // The steps of its life, asked on the control thread; `done` runs there, too, once, unless the next step is asked or
+  // the instance is destroyed before the answer.
   void Start(std::function<void(Status)> done);
   void Quiesce(std::function<void(Status)> done);
   void Stop(std::function<void(Status)> done);
 
-  // Questions. Each may be asked only of an instance of its kind. When the answer is in line, `done` was called before
-  // the function returns, and the Ask is not pending. On the asker's worker.
+  // Questions. Each may be asked only of an instance of its kind that serves. When the answer is in line, `done` was
+  // called before the function returns, and the Ask is not pending. On the asker's worker. `done` hears the kind's
+  // value, Next or Status.
   Ask Authenticate(const CallFacts& call, AnswerFn done);
   Ask Route(const CallFacts& call, const Identity& identity, AnswerFn done);
   struct PoolRequest {
@@ -73,16 +78,24 @@ class Instance {
     const sgw::Route& route;
     const std::string& key;
     bool create = false;
-    std::function<void(std::string)> on_phase;
+    PhaseFn on_phase;
   };
   Ask Acquire(const PoolRequest& request, AnswerFn done);
   Ask Redeem(const std::string& lease_id, AnswerFn done);
   // Gives a lease back; once per lease. Any thread.
   void Release(const std::string& lease_id, LeaseOutcome outcome);
+  // `identity`: null when the pipeline has no auth step.
   Ask Resolve(const CallFacts& call, const Identity* identity, const sgw::Route& route, AnswerFn done);
+
+  // The session store. Each hears the binding that holds afterwards (Remove: the one that it removed), or Next: none.
+  Ask BindIfAbsent(std::string_view key, std::string_view binding, std::chrono::milliseconds ttl, AnswerFn done);
+  Ask LookUp(std::string_view key, AnswerFn done);
+  Ask Touch(std::string_view key, std::chrono::milliseconds ttl, AnswerFn done);
+  Ask Remove(std::string_view key, AnswerFn done);
 
   // Told what happened. Views of the record are borrowed.
   void Record(const sgw_record& record);
+  // Only with the capability "admit". `done` hears Done or Status.
   Ask Admit(const sgw_record& record, AnswerFn done);
 
   // Admin thread.
@@ -91,11 +104,10 @@ class Instance {
 
  private:
   friend class Ask;
-  friend struct HostTable;
 
   Instance(std::shared_ptr<Library> library, std::string name, HostServices& services);
   template <typename Call>
-  Ask Put(std::size_t kind, AnswerFn done, Call call, std::function<void(std::string)> phase = {});
+  Ask Put(const char* phase, std::size_t kind, AnswerFn done, Call call, PhaseFn on_phase = {});
   void Life(std::int32_t (*step)(sgw_instance*, sgw_ask), const char* phase, std::function<void(Status)> done);
 
   const std::shared_ptr<Library> library_;
@@ -105,15 +117,7 @@ class Instance {
   const sgw_plugin& plugin_;
   sgw_instance* object_ = nullptr;
   std::atomic<State> state_{State::kCreated};
+  Ask life_;  // the step of life that is being taken
 };
-
-// The table that is given to every plugin.
-const sgw_host_table& HostFunctions();
 
 }  // namespace sgw::core
-
-// The host as one instance sees it.
-struct sgw_host {
-  sgw::core::Instance* instance = nullptr;
-  sgw::core::HostServices* services = nullptr;
-};

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <sgw/abi.h>
+#include <sgw/detail/raw.h>
 #include <sgw/values.h>
 
 #include <string_view>
@@ -13,71 +14,31 @@ namespace sgw::core {
 
 inline sgw_view View(std::string_view text) { return {text.data(), text.size()}; }
 
-class RawViews {
- public:
-  explicit RawViews(const std::vector<std::string>& texts) {
-    for (const auto& text : texts) views_.push_back(View(text));
-  }
-  sgw_views get() const { return {views_.data(), views_.size()}; }
-
- private:
-  std::vector<sgw_view> views_;
-};
-
-class RawPairs {
- public:
-  explicit RawPairs(const StringMap& map) {
-    for (const auto& [key, value] : map) pairs_.push_back({View(key), View(value)});
-  }
-  sgw_pairs get() const { return {pairs_.data(), pairs_.size()}; }
-
- private:
-  std::vector<sgw_pair> pairs_;
-};
+using sgw::detail::RawPairs;
+using sgw::detail::RawViews;
 
 class RawIdentity {
  public:
-  explicit RawIdentity(const Identity& identity) : groups_(identity.groups), claims_(identity.claims) {
-    raw_.size = sizeof(raw_);
-    raw_.as_claimed = identity.is_as_claimed ? 1 : 0;
-    raw_.subject = View(identity.subject);
-    raw_.user_name = View(identity.user_name);
-    raw_.groups = groups_.get();
-    raw_.claims = claims_.get();
-    raw_.realm = View(identity.realm);
-  }
+  explicit RawIdentity(const Identity& identity) : parts_(identity), raw_(parts_.get()) {}
   RawIdentity(const RawIdentity&) = delete;
   RawIdentity& operator=(const RawIdentity&) = delete;
   const sgw_identity* get() const { return &raw_; }
 
  private:
-  RawViews groups_;
-  RawPairs claims_;
-  sgw_identity raw_{};
+  const sgw::detail::RawIdentity parts_;
+  const sgw_identity raw_;
 };
 
 class RawRoute {
  public:
-  explicit RawRoute(const Route& route)
-      : labels_(route.labels), attributes_(route.attributes), made_from_(route.made_from) {
-    raw_.size = sizeof(raw_);
-    raw_.name_space = View(route.namespace_);
-    raw_.team = View(route.team);
-    raw_.environment = View(route.environment);
-    raw_.service_class = View(route.service_class);
-    raw_.labels = labels_.get();
-    raw_.attributes = attributes_.get();
-    raw_.made_from = made_from_.get();
-  }
+  explicit RawRoute(const Route& route) : parts_(route), raw_(parts_.get()) {}
   RawRoute(const RawRoute&) = delete;
   RawRoute& operator=(const RawRoute&) = delete;
   const sgw_route* get() const { return &raw_; }
 
  private:
-  RawPairs labels_;
-  RawPairs attributes_;
-  RawViews made_from_;
-  sgw_route raw_{};
+  const sgw::detail::RawRoute parts_;
+  const sgw_route raw_;
 };
 
 class RawMetrics {

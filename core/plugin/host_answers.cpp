@@ -1,0 +1,102 @@
+#include "core/plugin/host.h"
+#include "core/plugin/instance.h"
+
+namespace sgw::core {
+namespace {
+
+// What all kinds of answers share: Next and Status. `value` makes the answer of the kind.
+template <typename Raw, typename Value>
+PluginAnswer AnswerOf(const Raw* raw, Value value) {
+  if (!raw || !SGW_HAS(raw, status)) return Internal("the plugin's answer is cut short");
+  switch (raw->answer) {
+    case SGW_ANSWER_VALUE:
+      return value();
+    case SGW_ANSWER_NEXT:
+      return Next{};
+    case SGW_ANSWER_STATUS: {
+      Status status = StatusOf(raw->status);
+      if (status.ok()) return Internal("the plugin refused with an OK status");
+      return status;
+    }
+    default:
+      return Internal("the plugin's answer is neither a value nor Next nor a status");
+  }
+}
+
+bool Give(sgw_host* host, sgw_ask ask, PluginAnswer answer) {
+  return host->services.asks.Answer(host->owner, ask, std::move(answer));
+}
+
+void Auth(sgw_host* host, sgw_ask ask, const sgw_auth_answer* raw) {
+  Give(host, ask, AnswerOf(raw, [&]() -> PluginAnswer {
+         if (!raw->identity || !SGW_HAS(raw->identity, headers)) return Internal("the plugin answered no identity");
+         Identity identity = IdentityOf(*raw->identity);
+         if (identity.subject.empty() && !identity.is_as_claimed) {
+           return Internal("the plugin answered an identity without a subject");
+         }
+         return identity;
+       }));
+}
+
+void Router(sgw_host* host, sgw_ask ask, const sgw_router_answer* raw) {
+  Give(host, ask, AnswerOf(raw, [&]() -> PluginAnswer {
+         if (!raw->route || !SGW_HAS(raw->route, headers)) return Internal("the plugin answered no route");
+         return RouteOf(*raw->route);
+       }));
+}
+
+// A server that nobody waits for goes back at once; not from here, since the plugin may hold a lock of its own.
+void GiveBack(sgw_host* host, const std::string& lease_id) {
+  host->services.control.Post([life = host->life, &instance = host->instance, lease_id] {
+    if (!life->is_over) instance.Release(lease_id, LeaseOutcome::kUnclaimed);
+  });
+}
+
+void Pool(sgw_host* host, sgw_ask ask, const sgw_pool_answer* raw) {
+  std::string lease_id;
+  bool is_whole = false;
+  PluginAnswer answer = AnswerOf(raw, [&]() -> PluginAnswer {
+    if (!raw->lease || !SGW_HAS(raw->lease, endpoint)) return Internal("the plugin answered no lease");
+    Lease lease{TextOf(raw->lease->id), EndpointOf(raw->lease->endpoint)};
+    lease_id = lease.id;
+    is_whole = !lease.id.empty() && lease.id.size() <= 256 && !lease.endpoint.address.empty();
+    if (!is_whole) return Internal("the plugin answered a lease without an address, or whose id is not 1 to 256 bytes");
+    return lease;
+  });
+  const bool has_effect = Give(host, ask, std::move(answer));
+  if (!lease_id.empty() && !(has_effect && is_whole)) GiveBack(host, lease_id);
+}
+
+void Discovery(sgw_host* host, sgw_ask ask, const sgw_discovery_answer* raw) {
+  Give(host, ask, AnswerOf(raw, [&]() -> PluginAnswer {
+         if (!raw->snapshot) return Internal("the plugin answered no snapshot");
+         return raw->snapshot->endpoints;
+       }));
+}
+
+void Session(sgw_host* host, sgw_ask ask, const sgw_session_answer* raw) {
+  Give(host, ask, AnswerOf(raw, [&]() -> PluginAnswer { return BindingAnswer{TextOf(raw->binding)}; }));
+}
+
+void AnswerDone(sgw_host* host, sgw_ask ask, const sgw_status* raw) {
+  Status status = StatusOf(raw);
+  Give(host, ask, status.ok() ? PluginAnswer(Done()) : PluginAnswer(std::move(status)));
+}
+
+void ReportPhase(sgw_host* host, sgw_ask ask, sgw_view phase) {
+  host->services.asks.ReportPhase(host->owner, ask, PlainText(phase, 200));
+}
+
+}  // namespace
+
+void SetAnswerFunctions(sgw_host_table& table) {
+  table.answer_auth = Auth;
+  table.answer_router = Router;
+  table.answer_pool = Pool;
+  table.answer_discovery = Discovery;
+  table.answer_session = Session;
+  table.answer_done = AnswerDone;
+  table.report_phase = ReportPhase;
+}
+
+}  // namespace sgw::core
