@@ -4,64 +4,30 @@
 #include <sgw/json.h>
 #include <spdlog/spdlog.h>
 #include <sys/file.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cerrno>
 #include <cstring>
+#include <filesystem>
 #include <fstream>
-#include <map>
 
 namespace sgw::core {
 namespace {
 
-constexpr std::size_t kMaxQueued = 64 << 20;
+using namespace std::chrono_literals;
 
-std::string LineOf(const JournalBinding& binding) {
+constexpr std::size_t kMaxQueued = 64 << 20;
+constexpr std::size_t kSmall = 1 << 20;  // such a file is not worth writing anew
+constexpr std::size_t kGrowth = 4;
+constexpr auto kPauseAfterFailure = 1s;
+
+std::string SetLine(const std::string& key, const JournalValue& value) {
   JsonWriter json;
   json.BeginObject()
-      .Member("event", "bound")
-      .Member("session_id", binding.session_id)
-      .Member("subject", binding.subject);
-  json.Member("user_name", binding.user_name).Member("realm", binding.realm).Member("namespace", binding.namespace_);
-  json.Member("team", binding.team)
-      .Member("environment", binding.environment)
-      .Member("sharing_key", binding.sharing_key);
-  json.Member("address", binding.address).Member("incarnation", binding.incarnation);
-  json.Member("lease_id", binding.lease_id).Member("source", binding.source);
-  json.Key("groups").BeginArray();
-  for (const auto& group : binding.groups) json.Value(group);
-  json.EndArray().Key("routing_headers").BeginObject();
-  for (const auto& [name, value] : binding.routing_headers) json.Member(name, value);
-  json.EndObject().EndObject();
-  return std::move(json).Text() + "\n";
-}
-
-JournalBinding BindingOf(const Json& json) {
-  JournalBinding binding;
-  binding.session_id = json.String("/session_id");
-  binding.subject = json.String("/subject");
-  binding.user_name = json.String("/user_name");
-  binding.realm = json.String("/realm");
-  binding.groups = json.Strings("/groups");
-  binding.namespace_ = json.String("/namespace");
-  binding.team = json.String("/team");
-  binding.environment = json.String("/environment");
-  binding.sharing_key = json.String("/sharing_key");
-  binding.address = json.String("/address");
-  binding.incarnation = json.String("/incarnation");
-  binding.lease_id = json.String("/lease_id");
-  binding.source = json.String("/source");
-  if (const Json* headers = json.At("/routing_headers")) {
-    for (const auto& [name, value] : headers->members()) {
-      if (value.as_string()) binding.routing_headers.emplace_back(name, *value.as_string());
-    }
-  }
-  return binding;
-}
-
-std::string KeyOf(const std::string& realm, const std::string& subject, const std::string& session_id) {
-  return realm + '\n' + subject + '\n' + session_id;
+      .Member("set", key)
+      .Member("until_ms",
+              std::chrono::duration_cast<std::chrono::milliseconds>(value.until.time_since_epoch()).count());
+  return std::move(json.Member("value", value.text).EndObject()).Text() + "\n";
 }
 
 bool WriteAll(int fd, std::string_view bytes) {
@@ -71,104 +37,190 @@ bool WriteAll(int fd, std::string_view bytes) {
     if (size <= 0) return false;
     bytes.remove_prefix(static_cast<std::size_t>(size));
   }
-  return true;
+  return fdatasync(fd) == 0;
+}
+
+// The lock's file says who has it, for the message.
+Result<int> Lock(const std::string& path) {
+  const int fd = open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+  if (fd < 0) return FailedPrecondition("cannot open " + path + ": " + std::strerror(errno));
+  if (flock(fd, LOCK_EX | LOCK_NB) != 0) {
+    const bool is_taken = errno == EWOULDBLOCK;
+    const std::string error = std::strerror(errno);
+    char holder[32] = {};
+    if (pread(fd, holder, sizeof(holder) - 1, 0) < 0) holder[0] = 0;
+    close(fd);
+    if (!is_taken) return FailedPrecondition("cannot lock " + path + ": " + error);
+    return FailedPrecondition(path + " is held by another gateway (process " + holder +
+                              "). Give each its own sessions.state, or end the other.");
+  }
+  const std::string own = std::to_string(getpid());
+  if (ftruncate(fd, 0) != 0 || pwrite(fd, own.data(), own.size(), 0) < 0) {
+    spdlog::debug("{}: {}", path, std::strerror(errno));  // only the message of another process lacks a number
+  }
+  return fd;
+}
+
+void Read(const std::string& path, WallTime now, std::map<std::string, JournalValue>& found) {
+  std::ifstream file(path);
+  std::size_t unreadable = 0;
+  for (std::string line; std::getline(file, line);) {
+    const auto json = Json::Parse(line);
+    if (!json) {
+      ++unreadable;
+      continue;
+    }
+    if (const Json* removed = json->At("/remove"); removed && removed->as_string()) {
+      found.erase(*removed->as_string());
+      continue;
+    }
+    const WallTime until{std::chrono::milliseconds(json->Integer("/until_ms"))};
+    found[json->String("/set")] = {json->String("/value"), until};
+  }
+  std::erase_if(found, [&](const auto& one) { return one.second.until <= now; });
+  // One is what a crash leaves.
+  if (unreadable > 1) spdlog::warn("{}: {} lines cannot be read and were passed over", path, unreadable);
 }
 
 }  // namespace
 
-Result<std::unique_ptr<Journal>> Journal::Open(const std::string& path, MetricsRegistry& metrics,
-                                               std::vector<JournalBinding>& bindings) {
-  const auto failed = [&](const char* what) {
-    return FailedPrecondition("sessions.state: cannot " + std::string(what) + " " + path + ": " + std::strerror(errno));
+Result<std::unique_ptr<Journal>> Journal::Open(std::string path, MetricsRegistry& metrics, WallTime now, Source source,
+                                               std::map<std::string, JournalValue>& found) {
+  namespace fs = std::filesystem;
+  std::error_code error;
+  if (fs::is_directory(path, error)) path += "/sessions.journal";
+  if (const fs::path parent = fs::path(path).parent_path(); !parent.empty()) fs::create_directories(parent, error);
+  const auto lock = Lock(path + ".lock");
+  if (!lock) return FailedPrecondition("sessions.state: " + lock.status().message());
+  Read(path, now, found);
+  std::unique_ptr<Journal> journal(new Journal(path, *lock, metrics, std::move(source)));
+  // A file that cannot be written is said at start, not found out later.
+  const auto all = [&found](const Sink& sink) {
+    for (const auto& [key, value] : found) sink(key, value);
   };
-  const int fd = open(path.c_str(), O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
-  if (fd < 0) return failed("open");
-  if (flock(fd, LOCK_EX | LOCK_NB) != 0) {
-    const bool is_taken = errno == EWOULDBLOCK;
-    const Status status =
-        is_taken ? FailedPrecondition("sessions.state: " + path +
-                                      " is in use by another gateway. Give each its own, or end the other.")
-                 : failed("lock");
-    close(fd);
-    return status;
+  if (!journal->Rewrite(all)) {
+    return FailedPrecondition("sessions.state: cannot write " + path + ": " + std::strerror(errno));
   }
-  std::map<std::string, JournalBinding> live;
-  std::ifstream file(path);
-  for (std::string line; std::getline(file, line);) {
-    const auto json = Json::Parse(line);
-    if (!json) continue;  // torn by a crash
-    JournalBinding binding = BindingOf(*json);
-    const std::string key = KeyOf(binding.realm, binding.subject, binding.session_id);
-    if (json->String("/event") == "bound")
-      live[key] = std::move(binding);
-    else
-      live.erase(key);
-  }
-  // What is left is written in place: the lock belongs to this file.
-  std::string content;
-  for (const auto& [key, binding] : live) content += LineOf(binding);
-  if (ftruncate(fd, 0) != 0 || !WriteAll(fd, content)) {
-    const Status status = failed("write");
-    close(fd);
-    return status;
-  }
-  for (auto& [key, binding] : live) bindings.push_back(std::move(binding));
-  return std::unique_ptr<Journal>(new Journal(path, fd, metrics));
+  journal->writer_ = std::thread([raw = journal.get()] { raw->Write(); });
+  return journal;
 }
 
-Journal::Journal(std::string path, int fd, MetricsRegistry& metrics)
+Journal::Journal(std::string path, int lock, MetricsRegistry& metrics, Source source)
     : path_(std::move(path)),
-      fd_(fd),
+      lock_(lock),
+      source_(std::move(source)),
       failures_(metrics.Counter("spark_gateway_session_journal_failures_total",
-                                "Writes to the session journal that failed.")),
-      writer_([this] { Write(); }) {}
+                                "Writes to the session journal that failed.")) {}
 
 Journal::~Journal() {
-  {
-    const std::lock_guard lock(mutex_);
-    is_ending_ = true;
+  if (writer_.joinable()) {
+    {
+      const std::lock_guard lock(mutex_);
+      is_ending_ = true;
+    }
+    changed_.notify_all();
+    writer_.join();
   }
-  changed_.notify_all();
-  writer_.join();
-  close(fd_);
+  if (file_ >= 0) close(file_);
+  close(lock_);
 }
 
-void Journal::Bound(const JournalBinding& binding) { Add(LineOf(binding)); }
+void Journal::Set(const std::string& key, const JournalValue& value) { Add(SetLine(key, value)); }
 
-void Journal::Ended(const std::string& realm, const std::string& subject, const std::string& session_id) {
+void Journal::Remove(const std::string& key) {
   JsonWriter json;
-  json.BeginObject().Member("event", "ended").Member("session_id", session_id).Member("subject", subject);
-  json.Member("realm", realm).EndObject();
-  Add(std::move(json).Text() + "\n");
+  Add(std::move(json.BeginObject().Member("remove", key).EndObject()).Text() + "\n");
 }
 
 void Journal::Add(std::string line) {
   {
     const std::lock_guard lock(mutex_);
-    if (queue_.size() + line.size() > kMaxQueued) return failures_.Add(1);  // the disk has stood still for long
+    // The disk has stood still for long. What is dropped here is written when it moves again.
+    if (queue_.size() + line.size() > kMaxQueued) {
+      queue_.clear();
+      has_overflowed_ = true;
+    }
     queue_ += line;
   }
-  changed_.notify_one();
+  changed_.notify_all();
+}
+
+void Journal::Flush() {
+  std::unique_lock lock(mutex_);
+  changed_.wait(lock, [this] { return queue_.empty() && !is_writing_; });
 }
 
 void Journal::Write() {
   std::unique_lock lock(mutex_);
   while (true) {
-    changed_.wait(lock, [this] { return is_ending_ || !queue_.empty(); });
-    if (queue_.empty()) return;
+    changed_.wait(lock, [this] { return is_ending_ || !queue_.empty() || is_broken_; });
+    if (queue_.empty() && !is_broken_) return;
+    // What is taken from the queue here, the source has, too.
     const std::string lines = std::exchange(queue_, {});
+    is_broken_ |= std::exchange(has_overflowed_, false);
+    const bool is_last = is_ending_;
+    is_writing_ = true;
     lock.unlock();
-    if (WriteAll(fd_, lines)) {
-      if (std::exchange(has_failed_, false)) spdlog::info("the session journal {} can be written again", path_);
-    } else {
-      failures_.Add(1);
-      if (!std::exchange(has_failed_, true)) {
-        spdlog::error("the session journal {} cannot be written: {}; sessions bound now will not survive a restart",
-                      path_, std::strerror(errno));
-      }
-    }
+    const std::size_t grown = size_ + lines.size();
+    const bool is_anew = is_broken_ || (grown > kSmall && grown > kGrowth * size_when_new_);
+    const bool has_worked = is_anew ? Rewrite(source_) : Append(lines);
+    Note(has_worked);
     lock.lock();
+    is_writing_ = false;
+    changed_.notify_all();
+    if (has_worked) continue;
+    if (is_last) return;
+    changed_.wait_for(lock, kPauseAfterFailure, [this] { return is_ending_; });
   }
+}
+
+bool Journal::Append(const std::string& lines) {
+  if (!WriteAll(file_, lines)) return false;
+  size_ += lines.size();
+  return true;
+}
+
+bool Journal::Rewrite(const Source& source) {
+  const std::string fresh = path_ + ".new";
+  const int fd = open(fresh.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_APPEND | O_CLOEXEC, 0600);
+  if (fd < 0) return false;
+  std::string part;
+  std::size_t size = 0;
+  bool is_whole = true;
+  const auto write_part = [&] {
+    size += part.size();
+    is_whole = is_whole && WriteAll(fd, part);
+    part.clear();
+  };
+  source([&](const std::string& key, const JournalValue& value) {
+    part += SetLine(key, value);
+    if (part.size() >= kSmall) write_part();
+  });
+  write_part();
+  if (!is_whole || rename(fresh.c_str(), path_.c_str()) != 0) {
+    const int error = errno;
+    close(fd);
+    unlink(fresh.c_str());
+    errno = error;
+    return false;
+  }
+  if (file_ >= 0) close(file_);
+  file_ = fd;
+  size_ = size_when_new_ = size;
+  is_broken_ = false;
+  return true;
+}
+
+void Journal::Note(bool has_worked) {
+  if (has_worked) {
+    if (std::exchange(was_failing_, false)) spdlog::info("{}: the session journal is whole again", path_);
+    return;
+  }
+  failures_.Add(1);
+  is_broken_ = true;
+  if (std::exchange(was_failing_, true)) return;
+  spdlog::error("{}: the session journal cannot be written: {}. Sessions bound now would not survive a restart.", path_,
+                std::strerror(errno));
 }
 
 }  // namespace sgw::core

@@ -1,67 +1,79 @@
-// Journal: the bindings on disk, so that they survive a restart of the gateway.
+// Journal: a map of texts on disk that survives the process.
 //
-// A file of JSON lines, one per binding made or ended, written by a thread of its own; locked by one process from Open
-// to the end. A torn last line is what a crash leaves, and is passed over. A write that fails is counted and logged
-// once; calls go on. No secrets: a server's token is not written.
+// Each change is a line of JSON at the end of the file, written by a thread of its own: nobody waits for the disk. When
+// the file has grown to a multiple of what it says, it is written anew beside the old one and takes its place. A write
+// that fails is counted and logged once; later everything is written anew, so a full disk costs nothing but the time in
+// which it was full. A last line that a crash has torn is passed over.
+//
+// One process has the file, from Open to the end: a lock on `<path>.lock` says so.
 #pragma once
 
 #include <sgw/status.h>
-#include <sgw/values.h>
 
 #include <condition_variable>
+#include <functional>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <string>
 #include <thread>
-#include <vector>
 
+#include "core/worker/clock.h"
 #include "core/worker/metrics_registry.h"
 
 namespace sgw::core {
 
-struct JournalBinding {
-  std::string session_id;
-  std::string subject;
-  std::string user_name;
-  std::string realm;
-  std::vector<std::string> groups;
-  std::string namespace_;
-  std::string team;
-  std::string environment;
-  StringMap routing_headers;
-  std::string sharing_key;
-  std::string address;
-  std::string incarnation;
-  std::string lease_id;
-  std::string source;
+struct JournalValue {
+  std::string text;
+  WallTime until;  // it counts for nothing after that
 };
 
 class Journal {
  public:
-  // Opens or makes the file, locks it, reads the bindings that were not ended, and writes it anew with only these.
-  // FAILED_PRECONDITION: another process has it, or it cannot be used.
-  static Result<std::unique_ptr<Journal>> Open(const std::string& path, MetricsRegistry& metrics,
-                                               std::vector<JournalBinding>& bindings);
+  using Sink = std::function<void(const std::string& key, const JournalValue& value)>;
+  // Gives everything that is to be kept, any thread. It may or may not show changes that are being made.
+  using Source = std::function<void(const Sink&)>;
+
+  // Opens or makes the file and gives what it says to `found`. A directory: a file in it. FAILED_PRECONDITION: another
+  // process has it, or it cannot be read or written.
+  static Result<std::unique_ptr<Journal>> Open(std::string path, MetricsRegistry& metrics, WallTime now, Source source,
+                                               std::map<std::string, JournalValue>& found);
   // Writes what is queued.
   ~Journal();
 
-  // Any thread; returns at once.
-  void Bound(const JournalBinding& binding);
-  void Ended(const std::string& realm, const std::string& subject, const std::string& session_id);
+  // Any thread; return at once.
+  void Set(const std::string& key, const JournalValue& value);
+  void Remove(const std::string& key);
+  // Waits until what was changed before is written, or could not be.
+  void Flush();
+
+  const std::string& path() const { return path_; }
 
  private:
-  Journal(std::string path, int fd, MetricsRegistry& metrics);
-  void Write();
+  Journal(std::string path, int lock, MetricsRegistry& metrics, Source source);
   void Add(std::string line);
+  void Write();
+  bool Append(const std::string& lines);
+  bool Rewrite(const Source& source);
+  void Note(bool has_worked);
 
   const std::string path_;
-  const int fd_;
+  const int lock_;
+  const Source source_;
   Series& failures_;
-  std::mutex mutex_;  // Guards queue_ and is_ending_.
+  // Of the writer, and of Open before there is one.
+  int file_ = -1;
+  std::size_t size_ = 0;
+  std::size_t size_when_new_ = 0;
+  bool is_broken_ = false;  // the file misses something
+  bool was_failing_ = false;
+
+  std::mutex mutex_;  // Guards all below.
   std::condition_variable changed_;
   std::string queue_;
+  bool has_overflowed_ = false;
+  bool is_writing_ = false;
   bool is_ending_ = false;
-  bool has_failed_ = false;  // writer thread
   std::thread writer_;
 };
 

@@ -1,237 +1,262 @@
+#include "core/session/servers.h"
+
 #include <spdlog/spdlog.h>
 
-#include "core/session/table.h"
+#include <algorithm>
+
+#include "core/session/acquisition.h"
 
 namespace sgw::core {
 namespace {
 
-using namespace std::chrono_literals;
+std::string LeaseKey(std::string_view instance, std::string_view lease_id) {
+  return std::string(instance) + '\0' + std::string(lease_id);
+}
 
-constexpr auto kFailureRemembered = 5s;
-constexpr auto kExpectedLife = 10min;
-constexpr std::size_t kMaxExpected = 100'000;
-
-std::int64_t Seconds(SteadyTime::duration d) { return std::chrono::duration_cast<std::chrono::seconds>(d).count(); }
+// Both are known, and differ: another server took the address.
+bool IsAnother(const std::string& one, const std::string& other) {
+  return !one.empty() && !other.empty() && one != other;
+}
 
 }  // namespace
 
-std::uint64_t SessionTable::Claim(const ClaimRequest& request, const CallContext& context,
-                                  std::function<void(Result<std::shared_ptr<ServerGroup>>)> done) {
-  std::optional<Result<std::shared_ptr<ServerGroup>>> at_once;
-  std::uint64_t number = 0;
-  bool is_new = false;
-  {
-    const std::lock_guard lock(groups_mutex_);
-    const auto group = groups_.find(request.key);
-    const auto running = acquisitions_.find(request.key);
-    const auto failure = failures_.find(request.key);
-    const bool is_expected = expected_.count(request.session_key) != 0;
-    if (group != groups_.end()) {
-      if (!request.only_if_expected || is_expected || !group->second->was_claimed)
-        at_once = group->second;
-      else
-        at_once = NotFound("not expected");
-    } else if (failure != failures_.end() && failure->second.until > Now()) {
-      at_once = failure->second.refusal;
-    } else if (running == acquisitions_.end() && request.only_if_expected) {
-      at_once = NotFound("nothing is on its way");
-    } else if (waiting_ >= static_cast<std::size_t>(config_.limits.waiting_callers)) {
-      at_once =
-          ResourceExhausted("Too many callers wait for servers (" + std::to_string(waiting_) + ").", RetryIn(10s));
-    } else {
-      is_new = running == acquisitions_.end();
-      Acquisition& acquisition = acquisitions_[request.key];
-      if (is_new) acquisition.since = Now();
-      number = next_waiter_++;
-      ++waiting_;
-      acquisition.waiters.push_back({number, Worker::Current(), std::move(done)});
-    }
-    if (expected_.size() < kMaxExpected && !request.only_if_expected)
-      expected_[request.session_key] = Now() + kExpectedLife;
-  }
-  if (at_once) {
-    done(std::move(*at_once));
-    return 0;
-  }
-  if (!is_new) return number;
-  Pipeline::EndpointRequest ask;
-  ask.facts = std::make_shared<const CallFacts>(*context.facts);
-  ask.identity = context.identity ? std::make_shared<const Identity>(*context.identity) : nullptr;
-  ask.route = context.route;
-  ask.key = request.key;
-  ask.choose = [this](const std::vector<Endpoint>& endpoints) { return ChooseDiscovered(endpoints); };
-  ask.on_phase = [this, key = request.key](const std::string& phase) {
-    const std::lock_guard lock(groups_mutex_);
-    if (const auto found = acquisitions_.find(key); found != acquisitions_.end()) found->second.phase = phase;
-  };
-  auto run = pipeline_->FindEndpoint(
-      std::move(ask), [this, key = request.key](Result<Found> found) { Acquired(key, std::move(found)); });
-  const std::lock_guard lock(groups_mutex_);
-  if (const auto found = acquisitions_.find(request.key); found != acquisitions_.end())
-    found->second.run = std::move(run);
-  return number;
+BoundServer::BoundServer(std::string sharing_key, const Endpoint& at, Instance* giver, std::string giver_name,
+                         std::string lease)
+    : key(std::move(sharing_key)),
+      address(at.address),
+      incarnation(at.incarnation),
+      lease_id(std::move(lease)),
+      source(giver),
+      source_name(std::move(giver_name)),
+      endpoint_(std::make_shared<const Endpoint>(at)) {}
+
+std::string BoundServer::lost_because() const {
+  const std::lock_guard lock(mutex_);
+  return lost_because_;
 }
 
-void SessionTable::Acquired(const std::string& key, Result<Found> found) {
-  std::vector<Acquisition::Waiter> waiters;
-  std::unique_ptr<Run> run;
-  std::shared_ptr<ServerGroup> group;
-  {
-    const std::lock_guard lock(groups_mutex_);
-    if (const auto at = acquisitions_.find(key); at != acquisitions_.end()) {
-      waiters = std::move(at->second.waiters);
-      run = std::move(at->second.run);
-      acquisitions_.erase(at);
-    }
-    waiting_ -= waiters.size();
-    if (found) {
-      group = std::make_shared<ServerGroup>();
-      group->key = key;
-      group->endpoint = std::move(found->endpoint);
-      group->lease_id = std::move(found->lease_id);
-      group->source = found->source;
-      group->source_name = found->source->name();
-      group->since = Now();
-      groups_[key] = group;
-      ++bound_to_[group->endpoint.address];
-    } else if (found.status().code() != StatusCode::kUnavailable) {
-      failures_[key] = {found.status(), Now() + kFailureRemembered};
-    }
-  }
-  if (group) endpoints_.Bind(group->endpoint.address, group->endpoint.incarnation);
-  for (auto& waiter : waiters) {
-    waiter.worker->Post([done = std::move(waiter.done), group, status = found.status()] {
-      if (group)
-        done(group);
-      else
-        done(status);
-    });
-  }
+std::shared_ptr<const Endpoint> BoundServer::endpoint() const {
+  const std::lock_guard lock(mutex_);
+  return endpoint_;
 }
 
-void SessionTable::StopWaiting(const std::string& key, std::uint64_t number) {
-  std::function<void(Result<std::shared_ptr<ServerGroup>>)> dropped;
-  const std::lock_guard lock(groups_mutex_);
-  const auto at = acquisitions_.find(key);
-  if (at == acquisitions_.end()) return;
-  auto& waiters = at->second.waiters;
-  for (auto waiter = waiters.begin(); waiter != waiters.end(); ++waiter) {
-    if (waiter->id != number) continue;
-    dropped = std::move(waiter->done);
-    waiters.erase(waiter);
-    --waiting_;
-    return;
-  }
+Servers::Servers(const Config& config, std::shared_ptr<const Pipeline> pipeline, EndpointTable& endpoints,
+                 HostServices& services)
+    : config_(config.sessions),
+      max_waiting_(static_cast<std::size_t>(config.limits.waiting_callers)),
+      pipeline_(std::move(pipeline)),
+      endpoints_(endpoints),
+      services_(services) {
+  endpoints_.SetListener(this);
 }
 
-Status SessionTable::StillStarting(const std::string& key, const Route& route) {
-  std::string detail;
-  {
-    const std::lock_guard lock(groups_mutex_);
-    if (const auto at = acquisitions_.find(key); at != acquisitions_.end()) {
-      detail = (at->second.phase.empty() ? "" : at->second.phase + ", ") +
-               std::to_string(Seconds(Now() - at->second.since)) + " s";
-    }
-  }
-  return Unavailable("Your server" + (route.namespace_.empty() ? "" : " in " + route.namespace_) +
-                         " is still starting" + (detail.empty() ? "" : " (" + detail + ")") +
-                         ". Run this again in a minute.",
-                     RetryIn(5s));
+Servers::~Servers() {
+  endpoints_.SetListener(nullptr);
+  // What was not given back by Stop is kept for a later process.
+  for (const auto& [key, server] : servers_) server->lease_.Keep();
 }
 
-std::optional<Endpoint> SessionTable::ChooseDiscovered(const std::vector<Endpoint>& endpoints) {
-  std::vector<std::string> replaced;
-  const Endpoint* best = nullptr;
-  double best_load = 0;
-  {
-    const std::lock_guard lock(groups_mutex_);
-    for (const Endpoint& endpoint : endpoints) {
-      bool is_leased = false;
-      for (const auto& [key, group] : groups_) {
-        if (group->endpoint.address != endpoint.address) continue;
-        is_leased |= !group->lease_id.empty();
-        if (!endpoint.incarnation.empty() && !group->endpoint.incarnation.empty() &&
-            group->endpoint.incarnation != endpoint.incarnation) {
-          replaced.push_back(key);
-        }
-      }
-      if (is_leased || endpoints_.Of(endpoint.address, endpoint.incarnation)->is_set_aside(Now())) continue;
-      const auto bound = bound_to_.find(endpoint.address);
-      const double load =
-          (bound == bound_to_.end() ? 0 : bound->second) / static_cast<double>(std::max(endpoint.weight, 1u));
-      if (best && load >= best_load) continue;
-      best = &endpoint;
-      best_load = load;
-    }
-  }
-  for (const std::string& key : replaced) {
-    Lose([&](const ServerGroup& group) { return group.key == key; }, "another server took its address");
-  }
-  return best ? std::optional(*best) : std::nullopt;
-}
-
-bool SessionTable::AddSession(const std::shared_ptr<ServerGroup>& group) {
-  const std::lock_guard lock(groups_mutex_);
-  if (group->is_lost) return false;
-  const auto at = groups_.find(group->key);
-  if (at == groups_.end() || at->second != group) return false;
-  ++group->sessions;
-  group->was_claimed = true;
+bool Servers::Join(const ServerPtr& server, const std::string& session_key) {
+  const std::lock_guard lock(mutex_);
+  const auto at = servers_.find(server->key);
+  if (at == servers_.end() || at->second != server) return false;
+  ++server->sessions_;
+  if (!std::exchange(server->was_claimed_, true)) unclaimed_.erase(server);
+  expected_.erase(session_key);
   return true;
 }
 
-void SessionTable::DropSession(const std::shared_ptr<ServerGroup>& group, LeaseOutcome outcome) {
+void Servers::Leave(const ServerPtr& server, LeaseOutcome outcome) {
+  std::vector<Removed> removed;
   {
-    const std::lock_guard lock(groups_mutex_);
-    if (--group->sessions > 0) return;
-    const auto at = groups_.find(group->key);
-    // A lost group has left the table, and its lease was given back, when it was lost.
-    if (at == groups_.end() || at->second != group) return;
-    groups_.erase(at);
-    if (--bound_to_[group->endpoint.address] <= 0) bound_to_.erase(group->endpoint.address);
+    const std::lock_guard lock(mutex_);
+    if (--server->sessions_ > 0) return;
+    const auto at = servers_.find(server->key);
+    // A lost server has left already.
+    if (at == servers_.end() || at->second != server) return;
+    removed.push_back(Remove(server));
   }
-  GiveBack(*group, outcome);
+  GiveBack(std::move(removed), outcome);
 }
 
-void SessionTable::GiveBack(const ServerGroup& group, LeaseOutcome outcome) {
-  endpoints_.Unbind(group.endpoint.address, group.endpoint.incarnation);
-  if (!group.lease_id.empty() && group.source && group.source->tag().kind == StepKind::kHotPool) {
-    group.source->Release(group.lease_id, outcome);
+void Servers::Insert(const ServerPtr& server) {
+  servers_[server->key] = server;
+  if (!server->was_claimed_) unclaimed_.insert(server);
+  AtAddress& there = by_address_[server->address];
+  there.servers[server.get()] = server;
+  if (server->is_leased()) {
+    ++there.leased;
+    leases_[LeaseKey(server->source_name, server->lease_id)] = server;
+  } else {
+    ++there.discovered[server->incarnation];
   }
 }
 
-void SessionTable::Lose(const std::function<bool(const ServerGroup&)>& which, const std::string& why) {
-  std::vector<std::shared_ptr<ServerGroup>> lost;
+Servers::Removed Servers::Remove(const ServerPtr& server) {
+  servers_.erase(server->key);
+  unclaimed_.erase(server);
+  const auto at = by_address_.find(server->address);
+  at->second.servers.erase(server.get());
+  if (server->is_leased()) {
+    --at->second.leased;
+    leases_.erase(LeaseKey(server->source_name, server->lease_id));
+  } else if (--at->second.discovered[server->incarnation] == 0) {
+    at->second.discovered.erase(server->incarnation);
+  }
+  if (at->second.servers.empty()) by_address_.erase(at);
+  return {server, std::move(server->lease_)};
+}
+
+void Servers::GiveBack(std::vector<Removed> removed, LeaseOutcome outcome) {
+  for (Removed& one : removed) {
+    endpoints_.Unbind(one.server->address, one.server->incarnation);
+    one.lease.Return(outcome);
+  }
+}
+
+void Servers::Lose(const std::vector<ServerPtr>& servers, const std::string& why) {
+  std::vector<Removed> removed;
   {
-    const std::lock_guard lock(groups_mutex_);
-    for (auto at = groups_.begin(); at != groups_.end();) {
-      if (!which(*at->second)) {
-        ++at;
-        continue;
+    const std::lock_guard lock(mutex_);
+    for (const ServerPtr& server : servers) {
+      const auto at = servers_.find(server->key);
+      if (at == servers_.end() || at->second != server) continue;
+      {
+        const std::lock_guard own(server->mutex_);
+        server->lost_because_ = why;
       }
-      at->second->lost_because = why;
-      at->second->is_lost = true;
-      if (--bound_to_[at->second->endpoint.address] <= 0) bound_to_.erase(at->second->endpoint.address);
-      lost.push_back(at->second);
-      at = groups_.erase(at);
+      server->is_lost_ = true;
+      removed.push_back(Remove(server));
     }
   }
-  for (const auto& group : lost) {
-    spdlog::warn("the server {} of '{}' is lost: {}", group->endpoint.address, group->source_name, why);
-    GiveBack(*group, LeaseOutcome::kLost);
+  for (const Removed& one : removed) {
+    spdlog::warn("the server {} of '{}' is lost: {}", one.server->address, one.server->source_name, why);
   }
+  GiveBack(std::move(removed), LeaseOutcome::kLost);
 }
 
-void SessionTable::OnReachable(const std::string&, const std::string&) {}
+void Servers::LoseLease(const std::string& instance, const std::string& lease_id, const std::string& why) {
+  std::vector<ServerPtr> found;
+  {
+    const std::lock_guard lock(mutex_);
+    if (const auto at = leases_.find(LeaseKey(instance, lease_id)); at != leases_.end()) found.push_back(at->second);
+  }
+  Lose(found, why);
+}
 
-void SessionTable::OnUnreachable(const std::string& address, const std::string& incarnation, SteadyTime since,
-                                 const Status& why) {
-  if (Now() - since < config_.sessions.lost_after) return;
-  Lose(
-      [&](const ServerGroup& group) {
-        return group.endpoint.address == address && group.endpoint.incarnation == incarnation;
-      },
-      why.message());
+void Servers::LoseEndpoint(const std::string& address, const std::string& incarnation, const std::string& why) {
+  std::vector<ServerPtr> found;
+  {
+    const std::lock_guard lock(mutex_);
+    if (const auto at = by_address_.find(address); at != by_address_.end()) {
+      for (const auto& [raw, server] : at->second.servers) {
+        if (server->incarnation == incarnation) found.push_back(server);
+      }
+    }
+  }
+  Lose(found, why);
+}
+
+void Servers::OnUnreachable(const std::string& address, const std::string& incarnation, SteadyTime since,
+                            const Status& why) {
+  if (Now() - since < config_.lost_after) return;
+  // Another worker may have reached it since.
+  if (!endpoints_.Of(address, incarnation)->is_failing()) return;
+  LoseEndpoint(address, incarnation, why.message());
+}
+
+std::optional<Endpoint> Servers::Choose(const std::vector<Endpoint>& endpoints) {
+  std::vector<const Endpoint*> ready;
+  for (const Endpoint& endpoint : endpoints) {
+    if (!endpoints_.Of(endpoint.address, endpoint.incarnation)->is_set_aside(Now())) ready.push_back(&endpoint);
+  }
+  std::vector<ServerPtr> replaced;
+  const Endpoint* best = nullptr;
+  double least = 0;
+  {
+    const std::lock_guard lock(mutex_);
+    for (const Endpoint& endpoint : endpoints) {
+      const auto at = by_address_.find(endpoint.address);
+      if (at == by_address_.end()) continue;
+      const auto& discovered = at->second.discovered;
+      const bool is_replaced = std::any_of(discovered.begin(), discovered.end(),
+                                           [&](const auto& one) { return IsAnother(one.first, endpoint.incarnation); });
+      if (!is_replaced) continue;
+      for (const auto& [raw, server] : at->second.servers) {
+        if (!server->is_leased() && IsAnother(server->incarnation, endpoint.incarnation)) replaced.push_back(server);
+      }
+    }
+    for (const Endpoint* endpoint : ready) {
+      const auto at = by_address_.find(endpoint->address);
+      if (at != by_address_.end() && at->second.leased > 0) continue;
+      const std::size_t bound = at == by_address_.end() ? 0 : at->second.servers.size();
+      const double load = static_cast<double>(bound) / std::max(endpoint->weight, 1u);
+      if (best && load >= least) continue;
+      best = endpoint;
+      least = load;
+    }
+  }
+  Lose(replaced, "another server took its address");
+  return best ? std::optional(*best) : std::nullopt;
+}
+
+Result<ServerPtr> Servers::Take(const std::string& key, Found found) {
+  HeldLease lease;
+  if (!found.lease_id.empty()) lease = HeldLease(*found.source, found.lease_id);
+  auto server = std::make_shared<BoundServer>(key, found.endpoint, found.source, found.source->name(), found.lease_id);
+  std::vector<ServerPtr> replaced;
+  {
+    const std::lock_guard lock(mutex_);
+    if (const auto at = by_address_.find(server->address); at != by_address_.end()) {
+      for (const auto& [raw, other] : at->second.servers) {
+        if (IsAnother(other->incarnation, server->incarnation)) replaced.push_back(other);
+      }
+    }
+  }
+  Lose(replaced, "another server took its address");
+  {
+    const std::lock_guard lock(mutex_);
+    if (is_stopped_) return Unavailable("The gateway is being stopped.", RetryIn(std::chrono::seconds(5)));
+    if (leases_.count(LeaseKey(server->source_name, server->lease_id)) != 0) {
+      // Somebody has it already, so it is not ours to give back.
+      lease.Keep();
+      return Internal("The pool '" + server->source_name + "' gave one server to two callers.");
+    }
+    const auto at = by_address_.find(server->address);
+    if (at != by_address_.end() && at->second.leased > 0) {
+      if (server->is_leased()) return Internal("The server " + server->address + " is leased already.");
+      return Unavailable("The server was leased just now.", RetryIn(std::chrono::seconds(1)));
+    }
+    server->lease_ = std::move(lease);
+    server->since_ = Now();
+    Insert(server);
+  }
+  endpoints_.Bind(server->address, server->incarnation);
+  return server;
+}
+
+void Servers::Sweep() {
+  std::vector<Removed> unclaimed;
+  {
+    const std::lock_guard lock(mutex_);
+    const SteadyTime now = Now();
+    std::vector<ServerPtr> found;
+    for (const ServerPtr& server : unclaimed_) {
+      if (now - server->since_ >= config_.unclaimed_after) found.push_back(server);
+    }
+    for (const ServerPtr& server : found) unclaimed.push_back(Remove(server));
+    std::erase_if(failures_, [&](const auto& one) { return one.second.until < now; });
+    std::erase_if(expected_, [&](const auto& one) { return one.second < now; });
+  }
+  for (const Removed& one : unclaimed) {
+    spdlog::info("nobody came for the server {} of '{}': it goes back", one.server->address, one.server->source_name);
+  }
+  GiveBack(std::move(unclaimed), LeaseOutcome::kUnclaimed);
+}
+
+Servers::Counts Servers::counts() const {
+  const std::lock_guard lock(mutex_);
+  return {acquisitions_.size(), unclaimed_.size(), servers_.size() - unclaimed_.size(), waiting_};
 }
 
 }  // namespace sgw::core

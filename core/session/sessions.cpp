@@ -1,162 +1,21 @@
 #include "core/session/sessions.h"
 
-#include <algorithm>
+#include <chrono>
 #include <future>
+#include <thread>
 
 #include "core/connect/status_details.h"
-#include "core/session/table.h"
+#include "core/session/placing.h"
 
 namespace sgw::core {
 namespace {
 
-Status Gone() {
-  return SessionChanged(
-      "The gateway knows no server of this session: it was ended, or its server is gone. Temporary views, cached "
-      "tables and "
-      "settings are gone. Run SparkSession.builder.getOrCreate() again, then your set-up cells.");
-}
+using namespace std::chrono_literals;
 
-// The way of one call to its session; see Sessions::Place. Lives until the answer, or until it is dropped.
-class Placing : public Run, public std::enable_shared_from_this<Placing> {
- public:
-  using Done = std::function<void(Result<Placement>)>;
+constexpr auto kSweepEvery = 1s;
 
-  Placing(SessionTable& table, CallContext& context, const FirstFields& fields, const MethodFacts& method, Done done)
-      : table_(table), context_(context), fields_(fields), method_(method), done_(std::move(done)) {
-    context_.session_id = fields.session_id;
-    key_ = SessionTable::KeyOf(*context.identity, fields.session_id);
-  }
-  ~Placing() override { Drop(); }
-
-  void Begin() {
-    auto entered = table_.Enter(key_);
-    if (!entered) return Refuse(entered.status(), "session");
-    if (*entered) return Known(*std::move(entered));
-    Unknown();
-  }
-
-  void Drop() {
-    is_over_ = true;
-    if (waiter_ != 0) table_.StopWaiting(sharing_key_, std::exchange(waiter_, 0));
-    hold_.Cancel();
-    if (session_) table_.Leave(*std::exchange(session_, nullptr), [](SessionEntry&) {});
-  }
-
- private:
-  void Finish(Result<Placement> result) {
-    if (std::exchange(is_over_, true)) return;
-    hold_.Cancel();
-    const Done done = std::move(done_);
-    done(std::move(result));
-  }
-  void Refuse(const Status& status, const char* by) {
-    if (context_.refused_by.empty()) context_.refused_by = by;
-    Finish(status);
-  }
-  void Take(std::shared_ptr<SessionEntry> session) {
-    context_.route = session->route;
-    Finish(Placement{std::make_shared<SessionTicket>(table_, std::move(session), method_, fields_)});
-  }
-
-  // The session lives: only what may have changed since it was bound is looked at.
-  void Known(std::shared_ptr<SessionEntry> session) {
-    session_ = std::move(session);
-    for (const auto& [name, value] : session_->routing_headers) {
-      const auto sent = context_.facts->headers.Find(name);
-      if (!sent || *sent == value) continue;
-      const Status conflict =
-          InvalidArgument("This session belongs to " + name + "=" + value + ", and the call says " + name + "=" +
-                          std::string(sent->substr(0, 100)) + ". Make a new session for that.");
-      table_.Leave(*std::exchange(session_, nullptr), [](SessionEntry&) {});
-      return Refuse(conflict, "session");
-    }
-    const bool is_due = table_.pipeline().has_router() && table_.IsDue(*session_, context_.identity->groups);
-    if (!is_due) return Take(std::exchange(session_, nullptr));
-    for (const auto& [name, value] : session_->routing_headers) {
-      if (!context_.facts->headers.Find(name)) context_.facts->headers.Add(name, value);
-    }
-    auto weak = weak_from_this();
-    run_ = table_.pipeline().FindRoute(context_, [this, weak](Status status) {
-      const auto self = weak.lock();
-      if (!self || is_over_) return;
-      auto checked = std::exchange(session_, nullptr);
-      if (status.ok() && context_.route.namespace_ != checked->route.namespace_) {
-        status = PermissionDenied("This session lives in " + checked->route.namespace_ +
-                                  ", where you do not belong any more.");
-      }
-      if (!status.ok()) {
-        table_.Leave(*checked, [](SessionEntry&) {});
-        return Refuse(status, "session");
-      }
-      table_.Checked(*checked, context_.identity->groups);
-      Take(std::move(checked));
-    });
-  }
-
-  void Unknown() {
-    if (method_.method_class == MethodClass::kNoopWhenUnknown) return Finish(Placement{});
-    const bool may_reattach = method_.method == SparkMethod::kReattachExecute && !fields_.has_observed_id;
-    const bool may_create = method_.method_class == MethodClass::kCreates && !fields_.has_observed_id;
-    if (!may_create && !may_reattach) return Refuse(Gone(), "session");
-    if (may_create && table_.is_full()) {
-      return Refuse(ResourceExhausted("The gateway has as many sessions as it may (limits.sessions)."), "limits");
-    }
-    auto weak = weak_from_this();
-    run_ = table_.pipeline().FindRoute(context_, [this, weak, may_reattach](Status status) {
-      const auto self = weak.lock();
-      if (!self || is_over_) return;
-      if (!status.ok()) return Refuse(status, "router");
-      Claim(may_reattach);
-    });
-  }
-
-  void Claim(bool is_reattach) {
-    sharing_key_ = table_.SharingKeyOf(context_);
-    auto weak = weak_from_this();
-    const std::uint64_t waiter = table_.Claim({sharing_key_, key_, is_reattach}, context_,
-                                              [this, weak](Result<std::shared_ptr<ServerGroup>> group) {
-                                                const auto self = weak.lock();
-                                                if (!self || is_over_) return;
-                                                waiter_ = 0;
-                                                Claimed(std::move(group));
-                                              });
-    if (is_over_ || waiter == 0) return;
-    waiter_ = waiter;
-    hold_ = Worker::Current()->StartTimer(table_.pipeline().hold(), [this, weak] {
-      const auto self = weak.lock();
-      if (!self || is_over_) return;
-      table_.StopWaiting(sharing_key_, std::exchange(waiter_, 0));
-      Refuse(table_.StillStarting(sharing_key_, context_.route), "session");
-    });
-  }
-
-  void Claimed(Result<std::shared_ptr<ServerGroup>> group) {
-    if (!group) {
-      const bool is_nothing =
-          group.status().code() == StatusCode::kNotFound && method_.method == SparkMethod::kReattachExecute;
-      return Refuse(is_nothing ? Gone() : group.status(), "session");
-    }
-    auto bound = table_.Bind(context_, key_, *group);
-    if (!bound) return Refuse(bound.status(), "session");
-    Take(*std::move(bound));
-  }
-
-  SessionTable& table_;
-  CallContext& context_;
-  const FirstFields fields_;
-  const MethodFacts& method_;
-  Done done_;
-  std::string key_;
-  std::string sharing_key_;
-  std::shared_ptr<SessionEntry> session_;  // entered, and not handed on yet
-  std::unique_ptr<Run> run_;
-  Timer hold_;
-  std::uint64_t waiter_ = 0;
-  bool is_over_ = false;
-};
-
-// What the caller holds: dropping it drops the way, whoever else still refers to it.
-class PlacingHandle : public Run {
+// What the caller of Place holds: dropping it drops the way, whoever else still refers to it.
+class PlacingHandle final : public Run {
  public:
   explicit PlacingHandle(std::shared_ptr<Placing> placing) : placing_(std::move(placing)) {}
   ~PlacingHandle() override { placing_->Drop(); }
@@ -165,74 +24,110 @@ class PlacingHandle : public Run {
   const std::shared_ptr<Placing> placing_;
 };
 
+// Plugins and the registry live longer than the table.
+void Connect(const std::shared_ptr<SessionTable>& table, HostServices& services) {
+  const std::weak_ptr weak = table;
+  services.on_lease_lost = [weak](const std::string& instance, const std::string& lease_id, const std::string& reason) {
+    if (const auto self = weak.lock()) self->servers().LoseLease(instance, lease_id, reason);
+  };
+  services.on_endpoint_gone = [weak](const std::string& address, const std::string& incarnation,
+                                     const std::string& reason) {
+    if (const auto self = weak.lock()) self->servers().LoseEndpoint(address, incarnation, reason);
+  };
+  MetricsRegistry& metrics = services.metrics;
+  const auto sessions = [&](const char* state) -> Series& {
+    return metrics.Gauge("spark_gateway_sessions", "Sessions that are bound to a server.", {{"state", state}});
+  };
+  const auto servers = [&](const char* state) -> Series& {
+    return metrics.Gauge("spark_gateway_session_servers", "Servers of sharing keys.", {{"state", state}});
+  };
+  metrics.BeforeSnapshot([weak, &active = sessions("active"), &idle = sessions("idle"), &starting = servers("starting"),
+                          &unclaimed = servers("unclaimed"), &bound = servers("bound"),
+                          &waiting = metrics.Gauge("spark_gateway_waiting_callers", "Calls that wait for a server.")] {
+    const auto self = weak.lock();
+    if (!self) return;
+    const SessionTable::Counts counted = self->counts();
+    active.Set(static_cast<double>(counted.active));
+    idle.Set(static_cast<double>(counted.idle));
+    const Servers::Counts counts = self->servers().counts();
+    starting.Set(static_cast<double>(counts.starting));
+    unclaimed.Set(static_cast<double>(counts.unclaimed));
+    bound.Set(static_cast<double>(counts.bound));
+    waiting.Set(static_cast<double>(counts.waiting_callers));
+  });
+}
+
 }  // namespace
 
-SessionTicket::SessionTicket(SessionTable& table, std::shared_ptr<SessionEntry> session, const MethodFacts& method,
-                             FirstFields fields)
-    : table_(table), session_(std::move(session)), method_(method), fields_(std::move(fields)) {
-  if (method_.method == SparkMethod::kExecutePlan && !fields_.operation_id.empty()) {
-    table_.NoteOperation(*session_, fields_.operation_id);
-  }
+SessionTicket::SessionTicket(SessionTable& table, std::shared_ptr<SessionEntry> session,
+                             std::shared_ptr<const Route> route, std::shared_ptr<const CallFacts> facts,
+                             const MethodFacts& method, FirstFields fields)
+    : table_(table),
+      session_(std::move(session)),
+      endpoint_(session_->server->endpoint()),
+      route_(std::move(route)),
+      facts_(std::move(facts)),
+      method_(method),
+      fields_(std::move(fields)) {
+  if (method_.method == SparkMethod::kExecutePlan) table_.NoteOperation(session_, fields_.operation_id, true);
 }
 
 SessionTicket::~SessionTicket() {
-  if (!is_finished_) table_.Leave(*session_, [](SessionEntry&) {});
+  if (is_finished_) return;
+  // Nobody listens to it any more, and it may run on all the same.
+  const bool is_execution =
+      method_.method == SparkMethod::kExecutePlan || method_.method == SparkMethod::kReattachExecute;
+  if (is_execution) table_.NoteOperation(session_, fields_.operation_id, true);
+  table_.Leave(session_);
 }
 
-const Endpoint& SessionTicket::endpoint() const { return session_->group->endpoint; }
-const Route& SessionTicket::route() const { return session_->route; }
-
 void SessionTicket::BindClone(const std::string& new_session_id) {
-  if (IsUuid(new_session_id)) table_.BindClone(*session_, new_session_id);
+  if (IsUuid(new_session_id)) table_.BindClone(session_, new_session_id, *facts_);
 }
 
 void SessionTicket::Finished(StatusCode code, bool has_result_complete, const std::string& operation_id) {
   if (std::exchange(is_finished_, true)) return;
-  const std::string operation = fields_.operation_id.empty() ? operation_id : fields_.operation_id;
-  const bool is_execution =
-      method_.method == SparkMethod::kExecutePlan || method_.method == SparkMethod::kReattachExecute;
-  const bool is_pause = is_execution && code == StatusCode::kOk && !has_result_complete &&
-                        (fields_.is_reattachable || method_.method == SparkMethod::kReattachExecute);
-  const bool has_ended = (is_execution && !is_pause) || fields_.is_release_all;
-  table_.Leave(*session_, [&](SessionEntry& session) {
-    if (has_ended)
-      session.operations.erase(operation);
-    else if (is_pause)
-      session.operations[operation] = session.last_used;
-  });
-  if (method_.method == SparkMethod::kReleaseSession && code == StatusCode::kOk) {
-    table_.End(session_, SGW_RECORD_SESSION_CLOSED, "released by its client",
-               fields_.allows_reconnect ? Status()
-                                        : SessionClosed("This session was stopped. Make a new one with "
-                                                        "SparkSession.builder.create()."),
-               LeaseOutcome::kEnded);
+  const std::string& operation = fields_.operation_id.empty() ? operation_id : fields_.operation_id;
+  const bool is_reattach = method_.method == SparkMethod::kReattachExecute;
+  if (is_reattach || method_.method == SparkMethod::kExecutePlan) {
+    // A reattachable stream that ends without having said that it is complete only pauses.
+    const bool is_pause = code == StatusCode::kOk && !has_result_complete && (fields_.is_reattachable || is_reattach);
+    table_.NoteOperation(session_, operation, is_pause);
+  } else if (fields_.is_release_all && code == StatusCode::kOk) {
+    table_.NoteOperation(session_, operation, false);
   }
+  if (method_.method == SparkMethod::kReleaseSession && code == StatusCode::kOk) {
+    SessionTable::Ending ending{
+        .event = SGW_RECORD_SESSION_CLOSED, .reason = "released by its client", .facts = facts_.get()};
+    if (!fields_.allows_reconnect) {
+      ending.refusal = SessionClosed("This session was stopped. Make a new one with SparkSession.builder.create().");
+    }
+    table_.End(session_, ending);
+  }
+  table_.Leave(session_);
 }
-
-Sessions::Sessions(std::unique_ptr<SessionTable> table) : table_(std::move(table)) {}
-Sessions::~Sessions() = default;
 
 Result<std::unique_ptr<Sessions>> Sessions::Create(const Config& config, std::shared_ptr<const Pipeline> pipeline,
                                                    EndpointTable& endpoints, HostServices& services) {
-  auto table = std::make_unique<SessionTable>(config, std::move(pipeline), endpoints, services);
-  SessionTable* const raw = table.get();
-  services.on_lease_lost = [raw](const std::string& instance, const std::string& lease_id, const std::string& reason) {
-    raw->Lose([&](const ServerGroup& group) { return group.lease_id == lease_id && group.source_name == instance; },
-              reason);
-  };
-  services.on_endpoint_gone = [raw](const std::string& address, const std::string& incarnation,
-                                    const std::string& reason) {
-    raw->Lose(
-        [&](const ServerGroup& group) {
-          return group.endpoint.address == address && group.endpoint.incarnation == incarnation;
-        },
-        reason);
-  };
-  if (!config.sessions.state.empty()) {
-    if (const Status status = table->OpenJournal(config.sessions.state); !status.ok()) return status;
-  }
-  return std::unique_ptr<Sessions>(new Sessions(std::move(table)));
+  auto store = BindingStore::Open(config.sessions.state, *services.clock, services.metrics);
+  if (!store) return store.status();
+  auto table = std::make_shared<SessionTable>(config, std::move(pipeline), *std::move(store), endpoints, services);
+  Connect(table, services);
+  return std::unique_ptr<Sessions>(new Sessions(std::move(table), services));
 }
+
+Sessions::Sessions(std::shared_ptr<SessionTable> table, HostServices& services)
+    : table_(std::move(table)), services_(services) {}
+
+Sessions::~Sessions() {
+  Stop();
+  const std::weak_ptr weak = table_;
+  table_.reset();
+  // A notice of a plugin may be under way on another thread.
+  while (!weak.expired()) std::this_thread::sleep_for(1ms);
+}
+
+void Sessions::Restore() { table_->Restore(); }
 
 std::unique_ptr<Run> Sessions::Place(CallContext& context, const FirstFields& fields, const MethodFacts& method,
                                      std::function<void(Result<Placement>)> done) {
@@ -243,23 +138,39 @@ std::unique_ptr<Run> Sessions::Place(CallContext& context, const FirstFields& fi
 }
 
 std::vector<SessionView> Sessions::List() const { return table_->List(); }
+
 Status Sessions::End(const std::string& session_id, const std::string& subject) {
-  return table_->EndByOperator(session_id, subject);
+  const auto found = table_->Find(session_id, subject);
+  if (found.empty()) return NotFound("there is no session " + session_id);
+  if (found.size() > 1) {
+    return FailedPrecondition("several users have a session " + session_id + "; say whose with --subject");
+  }
+  table_->End(found.front(), {.event = SGW_RECORD_SESSION_CLOSED,
+                              .reason = "ended by an operator",
+                              .refusal = SessionClosed("An operator ended this session. Make a new one with "
+                                                       "SparkSession.builder.create().")});
+  return {};
 }
 
-void Sessions::Restore() { table_->RestoreAll(); }
-
 void Sessions::StartSweeping() {
-  table_->services().control.Post([table = table_.get()] { table->Sweep(); });
+  services_.control.Post([this] { Sweep(); });
+}
+
+void Sessions::Sweep() {
+  table_->Sweep();
+  sweep_ = services_.control.StartTimer(kSweepEvery, [this] { Sweep(); });
 }
 
 void Sessions::Stop() {
+  if (std::exchange(is_stopped_, true)) return;
   std::promise<void> done;
-  table_->services().control.Post([&] {
-    table_->StopSweeping();
+  services_.control.Post([&] {
+    sweep_.Cancel();
     done.set_value();
   });
   done.get_future().get();
+  table_->servers().Stop(table_->store().is_durable());
+  table_->store().Flush();
 }
 
 }  // namespace sgw::core

@@ -5,6 +5,9 @@
 // whose server was lost, or that was ended, is remembered by a tombstone for a day, and no call ever moves it
 // elsewhere.
 //
+// Servers are found through the pipeline and shared as `share` says; see servers.h. Bindings are written down, see
+// store.h.
+//
 // Safe for concurrent use. Place() is asked on a worker and answers there; tickets live on the worker of their call.
 #pragma once
 
@@ -25,18 +28,20 @@ namespace sgw::core {
 struct SessionEntry;
 class SessionTable;
 
-// The right of one stream to its session's server. While it lives, the session does not expire.
+// The right of one stream to its session's server. While it lives, the session does not expire, and a leased server is
+// nobody else's.
 class SessionTicket {
  public:
-  SessionTicket(SessionTable& table, std::shared_ptr<SessionEntry> session, const MethodFacts& method,
-                FirstFields fields);
+  // Takes over a stream that was counted.
+  SessionTicket(SessionTable& table, std::shared_ptr<SessionEntry> session, std::shared_ptr<const Route> route,
+                std::shared_ptr<const CallFacts> facts, const MethodFacts& method, FirstFields fields);
   // Without Finished() before, the stream counts as one that was broken off.
   ~SessionTicket();
   SessionTicket(const SessionTicket&) = delete;
   SessionTicket& operator=(const SessionTicket&) = delete;
 
-  const Endpoint& endpoint() const;
-  const Route& route() const;
+  const Endpoint& endpoint() const { return *endpoint_; }
+  const Route& route() const { return *route_; }
 
   // CloneSession: the new session lives on the same server, and shares its lease. Before the answer goes to the client.
   void BindClone(const std::string& new_session_id);
@@ -47,6 +52,9 @@ class SessionTicket {
  private:
   SessionTable& table_;
   const std::shared_ptr<SessionEntry> session_;
+  const std::shared_ptr<const Endpoint> endpoint_;
+  const std::shared_ptr<const Route> route_;
+  const std::shared_ptr<const CallFacts> facts_;
   const MethodFacts& method_;
   const FirstFields fields_;
   bool is_finished_ = false;
@@ -64,7 +72,7 @@ struct SessionView {
   std::string realm;
   std::string namespace_;
   std::string endpoint;
-  std::string state;  // "bound", "lost", "closed"
+  std::string state;  // "bound", or "lost" until its end is noted
   std::string lease_id;
   std::string source;
   std::chrono::milliseconds age{};
@@ -75,33 +83,46 @@ struct SessionView {
 
 class Sessions {
  public:
-  // The pipeline, table of endpoints, and services outlive it. Opens and locks the journal of `config.state`.
-  // FAILED_PRECONDITION: another process holds the journal, or it cannot be read.
+  // The endpoints and services outlive it. Opens and locks the journal of `sessions.state`, and hears from then on what
+  // plugins say of servers that are gone: before the first instance starts. FAILED_PRECONDITION: another process holds
+  // the journal, or it cannot be read or written.
   static Result<std::unique_ptr<Sessions>> Create(const Config& config, std::shared_ptr<const Pipeline> pipeline,
                                                   EndpointTable& endpoints, HostServices& services);
+  // Stops, if Stop was not called. The control thread runs.
   ~Sessions();
+
+  // Takes up the sessions of an earlier process. Once, when every plugin has started: pools are asked for their leases,
+  // discoveries for what was not written down.
+  void Restore();
+  // Begins the clean-up that runs every second on the control thread.
+  void StartSweeping();
 
   // Finds the session of a call, or makes one where the method may; everything of design section 2, steps 3 to 6.
   // context.identity is there, with its claim filled in. Sets context.route and, at a refusal, context.refused_by.
-  // `done` is called once, perhaps before this returns, and not after the Run was dropped; the context outlives the
-  // Run.
+  // Asked on a worker. `done` is called there, once, perhaps before this returns, and not after the Run was dropped;
+  // the context outlives the Run.
   std::unique_ptr<Run> Place(CallContext& context, const FirstFields& fields, const MethodFacts& method,
                              std::function<void(Result<Placement>)> done);
 
   // Any thread.
   std::vector<SessionView> List() const;
-  // NOT_FOUND, or FAILED_PRECONDITION when several subjects have a session of that id and none is named.
+  // Ends it for its next caller; streams that are open go on. NOT_FOUND, or FAILED_PRECONDITION when several subjects
+  // have a session of that id and none is named.
   Status End(const std::string& session_id, const std::string& subject);
-  // Takes up the sessions that the journal has. Once, when every plugin has started.
-  void Restore();
-  // Begins the clean-up that runs every second on the control thread.
-  void StartSweeping();
-  // Writes what is queued for the journal, and sweeps no more. Bindings and leases stay: a restart finds them.
+
+  // Nothing more is placed: who waits for a server is refused, and servers that nobody has claimed go back. What is
+  // bound is kept for the next process when there is a journal, which is written to its end; otherwise it goes back,
+  // too. While the workers and the control thread still run.
   void Stop();
 
  private:
-  explicit Sessions(std::unique_ptr<SessionTable> table);
-  std::unique_ptr<SessionTable> table_;
+  Sessions(std::shared_ptr<SessionTable> table, HostServices& services);
+  void Sweep();
+
+  std::shared_ptr<SessionTable> table_;
+  HostServices& services_;
+  Timer sweep_;  // on the control thread
+  bool is_stopped_ = false;
 };
 
 }  // namespace sgw::core

@@ -1,6 +1,7 @@
 #include "core/session/table.h"
 
-#include <spdlog/spdlog.h>
+#include <algorithm>
+#include <ctime>
 
 #include "core/connect/status_details.h"
 #include "core/pipeline/records.h"
@@ -8,305 +9,307 @@
 namespace sgw::core {
 namespace {
 
-constexpr auto kTombstoneLife = std::chrono::hours(24);
-constexpr std::size_t kMaxTombstonesPerShard = 10'000;
+using namespace std::chrono_literals;
 
-std::string Join(std::initializer_list<std::string_view> parts) {
+constexpr auto kTombstoneLife = 24h;
+constexpr std::size_t kMaxTombstones = 100'000;
+constexpr std::size_t kMaxOperations = 1'000;     // of a session
+constexpr std::size_t kMaxOperationIdBytes = 64;  // a UUID has 36
+constexpr auto kGrace = 10min;                    // a binding outlives its idle timeout in the store
+
+std::string Joined(std::initializer_list<std::string_view> parts) {
   std::string joined;
   for (const std::string_view part : parts) joined.append(part).push_back('\0');
   return joined;
 }
 
+Binding BindingOf(const SessionEntry& session) {
+  const Identity& who = session.identity;
+  const BoundServer& server = *session.server;
+  // The trace id of a new trace is a random one.
+  return {TraceParent(""),    session.session_id,      who.realm,  who.subject,    who.user_name,      who.groups,
+          *session.route,     session.routing_headers, server.key, server.address, server.incarnation, server.lease_id,
+          server.source_name, session.created_wall};
+}
+
 }  // namespace
 
-SessionTable::SessionTable(const Config& config, std::shared_ptr<const Pipeline> pipeline, EndpointTable& endpoints,
-                           HostServices& services)
+SessionTable::SessionTable(const Config& config, std::shared_ptr<const Pipeline> pipeline,
+                           std::unique_ptr<BindingStore> store, EndpointTable& endpoints, HostServices& services)
     : config_(config),
-      pipeline_(std::move(pipeline)),
-      endpoints_(endpoints),
+      pipeline_(pipeline),
+      store_(std::move(store)),
       services_(services),
+      servers_(config, std::move(pipeline), endpoints, services),
       opened_(services.metrics.Counter("spark_gateway_sessions_opened_total", "Sessions that were bound to a server.")),
       closed_(services.metrics.Counter("spark_gateway_sessions_closed_total",
                                        "Sessions that were released, expired, or ended by an operator.")),
-      lost_(services.metrics.Counter("spark_gateway_sessions_lost_total", "Sessions whose server was lost.")) {
-  endpoints_.SetListener(this);
-  Series& live = services.metrics.Gauge("spark_gateway_sessions", "Sessions that are bound to a server.");
-  services.metrics.BeforeSnapshot([this, &live] { live.Set(static_cast<double>(session_count_)); });
-}
-
-SessionTable::~SessionTable() { endpoints_.SetListener(nullptr); }
-
-Status SessionTable::OpenJournal(const std::string& path) {
-  auto journal = Journal::Open(path, services_.metrics, to_restore_);
-  if (!journal) return journal.status();
-  journal_ = *std::move(journal);
-  return {};
-}
-
-void SessionTable::RestoreAll() {
-  for (const JournalBinding& binding : to_restore_) Restore(binding);
-  if (!to_restore_.empty()) spdlog::info("{} sessions were restored", to_restore_.size());
-  to_restore_.clear();
-}
+      lost_(services.metrics.Counter("spark_gateway_sessions_lost_total", "Sessions whose server was lost.")) {}
 
 std::string SessionTable::KeyOf(const Identity& identity, const std::string& session_id) {
-  return Join({identity.realm, identity.subject, session_id});
+  return Joined({identity.realm, identity.subject, session_id});
 }
 
 std::string SessionTable::SharingKeyOf(const CallContext& context) const {
   const Route& route = context.route;
-  std::string key = Join({route.namespace_, route.service_class});
-  for (const auto& [name, value] : route.attributes) key += Join({name, value});
+  StringMap attributes = route.attributes;
+  std::sort(attributes.begin(), attributes.end());
+  std::string key = Joined({route.namespace_, route.service_class, std::to_string(attributes.size())});
+  for (const auto& [name, value] : attributes) key += Joined({name, value});
   const Identity& identity = *context.identity;
   switch (route.policy.share.value_or(config_.sessions.share)) {
     case Share::kSession:
-      return key + Join({"session", identity.realm, identity.subject, context.session_id});
+      return key + Joined({"session", context.session_id, identity.realm, identity.subject});
     case Share::kUser:
-      return key + Join({"user", identity.realm, identity.subject});
+      return key + Joined({"user", identity.realm, identity.subject});
     case Share::kTeam:
       break;
   }
-  return key + Join({"team"});
+  return key + Joined({"team"});
 }
 
-Result<std::shared_ptr<SessionEntry>> SessionTable::Enter(const std::string& key) {
-  Shard& shard = ShardOf(key);
-  std::shared_ptr<SessionEntry> session;
+SessionTable::Entered SessionTable::Enter(const std::string& key, const std::vector<std::string>& groups) {
+  EntryPtr session;
   {
+    Shard& shard = ShardOf(key);
     const std::lock_guard lock(shard.mutex);
-    if (const auto found = shard.sessions.find(key); found != shard.sessions.end()) {
-      session = found->second;
-      if (!session->group->is_lost) {
-        ++session->open_streams;
-        session->last_used = Now();
-        return session;
-      }
-    } else if (const auto grave = shard.tombstones.find(key); grave != shard.tombstones.end()) {
-      return grave->second.refusal;
+    const auto found = shard.sessions.find(key);
+    if (found == shard.sessions.end()) return {};
+    session = found->second;
+    // On its way out; one that may begin anew is not here any more in a moment.
+    if (session->is_ended) return {.refusal = session->refusal};
+    if (!session->server->is_lost()) {
+      ++session->open_streams;
+      session->last_used = Now();
+      const bool is_check_due = pipeline_->has_router() &&
+                                (session->groups != groups || Now() - session->last_checked > config_.sessions.recheck);
+      return {session, session->route, is_check_due, {}};
     }
   }
-  if (!session) return std::shared_ptr<SessionEntry>();
-  // Its server was lost; this call is the first to hear of it.
-  std::string because;
-  {
-    const std::lock_guard lock(groups_mutex_);
-    because = session->group->lost_because;
-  }
-  const Status refusal = SessionChanged("The Spark server of this session ended (" + because +
-                                        "). Temporary views, cached tables and settings are gone. Run "
-                                        "SparkSession.builder.getOrCreate() again, then your set-up cells.");
-  End(session, SGW_RECORD_SESSION_LOST, because, refusal, LeaseOutcome::kLost);
-  return refusal;
+  EndLost(session);
+  return {.refusal = session->refusal};
 }
 
-void SessionTable::Insert(const std::shared_ptr<SessionEntry>& session) {
-  opened_.Add(1);
-  ++session_count_;
-  if (journal_) {
-    journal_->Bound({session->session_id, session->identity.subject, session->identity.user_name,
-                     session->identity.realm, session->identity.groups, session->route.namespace_, session->route.team,
-                     session->route.environment, session->routing_headers, session->group->key,
-                     session->group->endpoint.address, session->group->endpoint.incarnation, session->group->lease_id,
-                     session->group->source_name});
-  }
-  TellObservers(SGW_RECORD_SESSION_OPENED, *session, "");
+void SessionTable::LookUp(const std::string& key, std::function<void(Result<bool>)> done) {
+  store_->LookUp(key, SessionStore::Done([done = std::move(done)](const Result<SessionStore::Binding>& holds) {
+                   if (!holds) return done(Unavailable("The session store does not answer.", RetryIn(5s)));
+                   if (!*holds) return done(false);
+                   const auto read = ReadBinding(**holds);
+                   const auto* tombstone = read ? std::get_if<Tombstone>(&*read) : nullptr;
+                   done(tombstone ? Result<bool>(tombstone->refusal) : true);
+                 }));
 }
 
-Result<std::shared_ptr<SessionEntry>> SessionTable::Bind(const CallContext& context, const std::string& key,
-                                                         const std::shared_ptr<ServerGroup>& group) {
-  if (!AddSession(group)) return Unavailable("The server has just gone.", RetryIn(std::chrono::seconds(1)));
+EntryPtr SessionTable::EntryFor(const CallContext& context, const std::string& key, const ServerPtr& server) const {
   auto session = std::make_shared<SessionEntry>();
   session->key = key;
   session->session_id = context.session_id;
   session->identity = *context.identity;
-  session->route = context.route;
   for (const std::string& name : context.route.made_from) {
-    if (const auto value = context.facts->headers.Find(name)) session->routing_headers.emplace_back(name, *value);
-  }
-  session->group = group;
-  session->groups_seen = context.identity->groups;
-  session->created = session->last_used = session->last_checked = Now();
-  session->open_streams = 1;
-  std::shared_ptr<SessionEntry> holder;
-  {
-    Shard& shard = ShardOf(key);
-    const std::lock_guard lock(shard.mutex);
-    if (const auto grave = shard.tombstones.find(key); grave == shard.tombstones.end()) {
-      holder = shard.sessions.emplace(key, session).first->second;
-      if (holder != session) ++holder->open_streams;
+    const HeaderBlock& headers = context.facts->headers;
+    for (std::size_t i = 0; i < headers.size(); ++i) {
+      if (headers[i].name == name) session->routing_headers.emplace_back(name, headers[i].value);
     }
   }
-  if (holder != session) DropSession(group, LeaseOutcome::kEnded);
-  if (!holder) return SessionClosed("This session was ended. Make a new one with SparkSession.builder.create().");
-  if (holder == session) Insert(session);
-  return holder;
+  session->server = server;
+  session->route = std::make_shared<const Route>(context.route);
+  session->groups = context.identity->groups;
+  session->created = session->last_used = session->last_checked = session->last_touched = Now();
+  session->created_wall = services_.clock->Wall();
+  return session;
 }
 
-void SessionTable::BindClone(const SessionEntry& of, const std::string& new_session_id) {
-  if (!AddSession(of.group)) return;
-  auto clone = std::make_shared<SessionEntry>();
-  clone->key = KeyOf(of.identity, new_session_id);
-  clone->session_id = new_session_id;
-  clone->identity = of.identity;
-  clone->route = of.route;
-  clone->routing_headers = of.routing_headers;
-  clone->group = of.group;
-  clone->groups_seen = of.identity.groups;
-  clone->created = clone->last_used = clone->last_checked = Now();
-  bool is_new = false;
-  {
-    Shard& shard = ShardOf(clone->key);
-    const std::lock_guard lock(shard.mutex);
-    is_new = shard.sessions.emplace(clone->key, clone).second;
-  }
-  if (is_new)
-    Insert(clone);
-  else
-    DropSession(of.group, LeaseOutcome::kEnded);
+void SessionTable::Bind(const CallContext& context, const std::string& key, const ServerPtr& server,
+                        std::function<void(Result<Entered>)> done) {
+  if (!servers_.Join(server, key)) return done(Unavailable("Your server has just gone.", RetryIn(1s)));
+  EntryPtr session = EntryFor(context, key, server);
+  session->open_streams = 1;
+  std::string text = TextOf(BindingOf(*session));
+  store_->BindIfAbsent(key, text, TtlOf(*session->route),
+                       SessionStore::Done([this, session, text, facts = context.facts,
+                                           done = std::move(done)](const Result<SessionStore::Binding>& holds) {
+                         if (holds && *holds == text) {
+                           Insert(session, facts.get());
+                           return done(Entered{session, session->route, false, {}});
+                         }
+                         // Another call was first, here or elsewhere.
+                         servers_.Leave(session->server, LeaseOutcome::kUnclaimed);
+                         if (!holds || !*holds)
+                           return done(Unavailable("The session store does not answer.", RetryIn(5s)));
+                         const auto read = ReadBinding(**holds);
+                         if (const auto* tombstone = read ? std::get_if<Tombstone>(&*read) : nullptr)
+                           return done(tombstone->refusal);
+                         done(Enter(session->key, session->groups));
+                       }));
 }
 
-void SessionTable::NoteOperation(SessionEntry& session, const std::string& operation_id) {
-  const std::lock_guard lock(ShardOf(session.key).mutex);
-  if (session.operations.size() < 1000) session.operations[operation_id] = Now();
-}
-
-bool SessionTable::IsDue(const SessionEntry& session, const std::vector<std::string>& groups) {
-  const std::lock_guard lock(ShardOf(session.key).mutex);
-  return Now() - session.last_checked > config_.sessions.recheck || session.groups_seen != groups;
-}
-
-void SessionTable::Checked(SessionEntry& session, const std::vector<std::string>& groups) {
-  const std::lock_guard lock(ShardOf(session.key).mutex);
-  session.last_checked = Now();
-  session.groups_seen = groups;
-}
-
-void SessionTable::Leave(SessionEntry& session, const std::function<void(SessionEntry&)>& note) {
-  Shard& shard = ShardOf(session.key);
-  const std::lock_guard lock(shard.mutex);
-  --session.open_streams;
-  session.last_used = Now();
-  note(session);
-}
-
-void SessionTable::End(const std::shared_ptr<SessionEntry>& session, std::uint32_t event, const std::string& reason,
-                       const Status& tombstone, LeaseOutcome outcome) {
+void SessionTable::Insert(const EntryPtr& session, const CallFacts* facts) {
   {
     Shard& shard = ShardOf(session->key);
     const std::lock_guard lock(shard.mutex);
-    if (std::exchange(session->is_ended, true)) return;
-    shard.sessions.erase(session->key);
-    if (!tombstone.ok()) {
-      // Full of them, the oldest knowledge is the least use: any goes.
-      if (shard.tombstones.size() >= kMaxTombstonesPerShard) shard.tombstones.erase(shard.tombstones.begin());
-      shard.tombstones[session->key] = {tombstone, Now() + kTombstoneLife};
-    }
+    shard.sessions[session->key] = session;
   }
-  --session_count_;
-  (event == SGW_RECORD_SESSION_LOST ? lost_ : closed_).Add(1);
-  if (journal_) journal_->Ended(session->identity.realm, session->identity.subject, session->session_id);
-  TellObservers(event, *session, reason);
-  DropSession(session->group, outcome);
+  ++count_;
+  opened_.Add(1);
+  subjects_.AddSessions(Subjects::KeyOf(session->identity), 1);
+  Tell(SGW_RECORD_SESSION_OPENED, *session, "", facts);
 }
 
-void SessionTable::TellObservers(std::uint32_t event, const SessionEntry& session, const std::string& reason) {
+Status SessionTable::CheckClone(const EntryPtr& of, const std::string& new_session_id) {
+  const std::string key = KeyOf(of->identity, new_session_id);
+  Shard& shard = ShardOf(key);
+  const std::lock_guard lock(shard.mutex);
+  const auto at = shard.sessions.find(key);
+  if (at == shard.sessions.end() || at->second->server == of->server) return {};
+  return InvalidArgument("The session " + new_session_id + " exists already, on another server. Take another id.");
+}
+
+void SessionTable::BindClone(const EntryPtr& of, const std::string& new_session_id, const CallFacts& facts) {
   CallContext context;
+  context.facts = std::make_shared<CallFacts>(facts);
+  context.identity = of->identity;
+  context.session_id = new_session_id;
+  {
+    const std::lock_guard lock(ShardOf(of->key).mutex);
+    context.route = *of->route;
+  }
+  const std::string key = KeyOf(of->identity, new_session_id);
+  if (!servers_.Join(of->server, key)) return;
+  EntryPtr clone = EntryFor(context, key, of->server);
+  clone->routing_headers = of->routing_headers;
+  std::string text = TextOf(BindingOf(*clone));
+  store_->BindIfAbsent(
+      key, text, TtlOf(*clone->route),
+      SessionStore::Done([this, clone, text, facts = context.facts](const Result<SessionStore::Binding>& holds) {
+        if (holds && *holds == text) return Insert(clone, facts.get());
+        servers_.Leave(clone->server, LeaseOutcome::kUnclaimed);
+      }));
+}
+
+void SessionTable::Checked(const EntryPtr& session, const Route& route, const std::vector<std::string>& groups) {
+  auto fresh = std::make_shared<const Route>(route);
+  const std::lock_guard lock(ShardOf(session->key).mutex);
+  session->route = std::move(fresh);
+  session->last_checked = Now();
+  session->groups = groups;
+}
+
+void SessionTable::NoteOperation(const EntryPtr& session, const std::string& operation_id, bool is_running) {
+  if (operation_id.empty() || operation_id.size() > kMaxOperationIdBytes) return;
+  std::int64_t change = 0;
+  {
+    const std::lock_guard lock(ShardOf(session->key).mutex);
+    if (session->is_ended) return;
+    const auto before = static_cast<std::int64_t>(session->operations.size());
+    if (!is_running)
+      session->operations.erase(operation_id);
+    else if (session->operations.size() < kMaxOperations || session->operations.count(operation_id) != 0)
+      session->operations[operation_id] = Now();
+    change = static_cast<std::int64_t>(session->operations.size()) - before;
+  }
+  subjects_.AddOperations(Subjects::KeyOf(session->identity), change);
+}
+
+void SessionTable::Leave(const EntryPtr& session) {
+  {
+    const std::lock_guard lock(ShardOf(session->key).mutex);
+    session->last_used = Now();
+    if (--session->open_streams > 0 || !session->is_ended) return;
+  }
+  servers_.Leave(session->server, session->outcome);
+}
+
+bool SessionTable::End(const EntryPtr& session, const Ending& ending,
+                       const std::function<bool(const SessionEntry&)>& is_still_due) {
+  Shard& shard = ShardOf(session->key);
+  bool has_streams = false;
+  std::int64_t operations = 0;
+  {
+    const std::lock_guard lock(shard.mutex);
+    if (session->is_ended || (is_still_due && !is_still_due(*session))) return false;
+    session->is_ended = true;
+    session->refusal = ending.refusal;
+    session->outcome = ending.outcome;
+    has_streams = session->open_streams > 0;
+    operations = static_cast<std::int64_t>(session->operations.size());
+  }
+  // First the store: a caller that does not find the session here looks there.
+  store_->Remove(session->key, {});
+  if (!ending.refusal.ok()) Bury(session->key, ending.refusal);
+  {
+    const std::lock_guard lock(shard.mutex);
+    const auto at = shard.sessions.find(session->key);
+    if (at != shard.sessions.end() && at->second == session) shard.sessions.erase(at);
+  }
+  --count_;
+  (ending.event == SGW_RECORD_SESSION_LOST ? lost_ : closed_).Add(1);
+  const std::string subject = Subjects::KeyOf(session->identity);
+  subjects_.AddSessions(subject, -1);
+  subjects_.AddOperations(subject, -operations);
+  Tell(ending.event, *session, ending.reason, ending.facts);
+  // The last stream gives the server back: nobody else gets it while somebody still listens to it.
+  if (!has_streams) servers_.Leave(session->server, ending.outcome);
+  return true;
+}
+
+void SessionTable::EndLost(const EntryPtr& session) {
+  const std::string because = session->server->lost_because();
+  const std::time_t now = std::chrono::system_clock::to_time_t(services_.clock->Wall());
+  std::tm utc{};
+  gmtime_r(&now, &utc);
+  char at[16];
+  std::strftime(at, sizeof(at), "%H:%M UTC", &utc);
+  End(session, {.event = SGW_RECORD_SESSION_LOST,
+                .reason = because,
+                .refusal = SessionChanged("The Spark server of this session is gone, as was seen at " +
+                                          std::string(at) + " (" + because +
+                                          "). Temporary views, cached tables and settings are gone. Run "
+                                          "SparkSession.builder.getOrCreate() again, then your set-up cells."),
+                .outcome = LeaseOutcome::kLost});
+}
+
+void SessionTable::Bury(const std::string& key, const Status& refusal) {
+  store_->BindIfAbsent(key, TextOf(Tombstone{refusal}), kTombstoneLife, {});
+  std::string oldest;
+  {
+    const std::lock_guard lock(graves_mutex_);
+    graves_.push_back(key);
+    if (graves_.size() <= kMaxTombstones) return;
+    oldest = std::move(graves_.front());
+    graves_.pop_front();
+  }
+  RemoveTombstone(oldest);
+}
+
+// The key may have a session again, when its tombstone has ended by its ttl.
+void SessionTable::RemoveTombstone(const std::string& key) {
+  store_->LookUp(key, SessionStore::Done([this, key](const Result<SessionStore::Binding>& holds) {
+                   if (!holds || !*holds) return;
+                   const auto read = ReadBinding(**holds);
+                   if (read && std::holds_alternative<Tombstone>(*read)) store_->Remove(key, {});
+                 }));
+}
+
+std::chrono::milliseconds SessionTable::TtlOf(const Route& route) const {
+  return route.policy.idle_timeout.value_or(config_.sessions.idle_timeout) + kGrace;
+}
+
+void SessionTable::Tell(std::uint32_t event, const SessionEntry& session, const std::string& reason,
+                        const CallFacts* facts) const {
+  if (!pipeline_->has_observers()) return;
+  CallContext context;
+  if (facts) *context.facts = *facts;
   context.identity = session.identity;
-  context.route = session.route;
+  {
+    const std::lock_guard lock(ShardOf(session.key).mutex);
+    context.route = *session.route;
+  }
   context.session_id = session.session_id;
   RecordOf record(event, context);
-  record.raw().endpoint = View(session.group->endpoint.address);
-  record.raw().lease_id = View(session.group->lease_id);
+  record.raw().endpoint = View(session.server->address);
+  record.raw().lease_id = View(session.server->lease_id);
   record.raw().reason = View(reason);
   pipeline_->Record(record.raw());
-}
-
-std::vector<SessionView> SessionTable::List() const {
-  std::vector<SessionView> list;
-  const SteadyTime now = Now();
-  const auto ms = [](SteadyTime::duration d) { return std::chrono::duration_cast<std::chrono::milliseconds>(d); };
-  for (const Shard& shard : shards_) {
-    const std::lock_guard lock(shard.mutex);
-    for (const auto& [key, session] : shard.sessions) {
-      list.push_back({session->session_id, session->identity.subject, session->identity.realm,
-                      session->route.namespace_, session->group->endpoint.address,
-                      session->group->is_lost ? "lost" : "bound", session->group->lease_id, session->group->source_name,
-                      ms(now - session->created), ms(now - session->last_used), session->open_streams,
-                      session->operations.size()});
-    }
-  }
-  return list;
-}
-
-Status SessionTable::EndByOperator(const std::string& session_id, const std::string& subject) {
-  std::vector<std::shared_ptr<SessionEntry>> found;
-  for (Shard& shard : shards_) {
-    const std::lock_guard lock(shard.mutex);
-    for (const auto& [key, session] : shard.sessions) {
-      if (session->session_id == session_id && (subject.empty() || session->identity.subject == subject))
-        found.push_back(session);
-    }
-  }
-  if (found.empty()) return NotFound("there is no session " + session_id);
-  if (found.size() > 1)
-    return FailedPrecondition("several users have a session " + session_id + "; say whose with --subject");
-  End(found.front(), SGW_RECORD_SESSION_CLOSED, "ended by an operator",
-      SessionClosed("An operator ended this session. Make a new one with SparkSession.builder.create()."),
-      LeaseOutcome::kEnded);
-  return {};
-}
-
-void SessionTable::Restore(const JournalBinding& binding) {
-  auto session = std::make_shared<SessionEntry>();
-  session->session_id = binding.session_id;
-  session->identity.subject = binding.subject;
-  session->identity.user_name = binding.user_name;
-  session->identity.realm = binding.realm;
-  session->identity.groups = binding.groups;
-  session->route.namespace_ = binding.namespace_;
-  session->route.team = binding.team;
-  session->route.environment = binding.environment;
-  session->routing_headers = binding.routing_headers;
-  for (const auto& [name, value] : binding.routing_headers) session->route.made_from.push_back(name);
-  session->key = KeyOf(session->identity, binding.session_id);
-  session->groups_seen = binding.groups;
-  session->created = session->last_used = session->last_checked = Now();
-  {
-    const std::lock_guard lock(groups_mutex_);
-    auto& group = groups_[binding.sharing_key];
-    if (!group) {
-      group = std::make_shared<ServerGroup>();
-      group->key = binding.sharing_key;
-      group->endpoint.address = binding.address;
-      group->endpoint.incarnation = binding.incarnation;
-      group->lease_id = binding.lease_id;
-      group->source_name = binding.source;
-      group->source = pipeline_->generation().Find(binding.source);
-      group->was_claimed = true;
-      group->since = Now();
-      ++bound_to_[binding.address];
-      endpoints_.Bind(binding.address, binding.incarnation);
-    }
-    ++group->sessions;
-    session->group = group;
-  }
-  ++session_count_;
-  ShardOf(session->key).sessions[session->key] = session;
-  if (binding.lease_id.empty()) return;
-  // The pool says whether the server behind the lease is still there.
-  const std::string key = binding.sharing_key;
-  const auto lose = [this, key](const std::string& why) {
-    Lose([&](const ServerGroup& group) { return group.key == key; }, why);
-  };
-  if (!session->group->source || session->group->source->tag().kind != StepKind::kHotPool) {
-    return lose("the pool that made it is not configured any more");
-  }
-  session->group->source
-      ->Redeem(binding.lease_id,
-               [lose](PluginAnswer answer) {
-                 if (!std::holds_alternative<Lease>(answer)) lose("it did not survive a restart of the gateway");
-               })
-      .Forget();
 }
 
 }  // namespace sgw::core

@@ -1,170 +1,141 @@
-// SessionTable: the state behind Sessions, and the rules that change it. For sources of this room.
+// SessionTable: the sessions that live in this process, and how they begin, are used, and end. For sources of this
+// room.
 //
-// Two kinds of locks, never held together but in this order: a shard's, then groups_mutex_. Nothing is called out under
-// either.
+// A session is written down in the store before it is used, and its end before it is forgotten: what the store holds is
+// what counts.
+//
+// Safe for concurrent use: a mutex per shard, and nothing is called out under it.
 #pragma once
 
 #include <array>
 #include <atomic>
+#include <deque>
 #include <map>
+#include <memory>
 #include <mutex>
-#include <set>
+#include <string>
 #include <unordered_map>
 
-#include "core/session/journal.h"
+#include "core/session/servers.h"
 #include "core/session/sessions.h"
-#include "core/worker/clock.h"
+#include "core/session/store.h"
+#include "core/session/subjects.h"
 
 namespace sgw::core {
-
-// The server of one sharing key, and how many sessions live there.
-struct ServerGroup {
-  std::string key;
-  Endpoint endpoint;
-  std::string lease_id;        // empty for a discovered endpoint
-  Instance* source = nullptr;  // null: restored, and its plugin is not there any more
-  std::string source_name;
-  std::atomic<bool> is_lost{false};
-
-  // Guarded by groups_mutex_.
-  std::string lost_because;
-  int sessions = 0;
-  bool was_claimed = false;
-  SteadyTime since;  // when it was found
-};
 
 struct SessionEntry {
   std::string key;
   std::string session_id;
   Identity identity;
-  Route route;
-  StringMap routing_headers;  // those that the Route was made from, as they were sent
-  std::shared_ptr<ServerGroup> group;
+  StringMap routing_headers;  // every occurrence of those that the Route was made from, as they were sent
+  ServerPtr server;
+  WallTime created_wall{};
   SteadyTime created;
 
   // Guarded by the shard's mutex.
-  std::vector<std::string> groups_seen;
+  std::shared_ptr<const Route> route;
+  std::vector<std::string> groups;  // of the identity, when the router was last asked
   SteadyTime last_used;
   SteadyTime last_checked;
+  SteadyTime last_touched;  // in the store
   int open_streams = 0;
-  std::map<std::string, SteadyTime> operations;  // running ones, with when they were last seen
+  std::map<std::string, SteadyTime> operations;  // running ones, and when they were last heard of
   bool is_ended = false;
+  Status refusal;                               // what callers hear after the end; OK: it may begin anew
+  LeaseOutcome outcome = LeaseOutcome::kEnded;  // for its server, when the last stream has gone
 };
+using EntryPtr = std::shared_ptr<SessionEntry>;
 
-// One acquisition: a sharing key that has no server yet. Guarded by groups_mutex_.
-struct Acquisition {
-  struct Waiter {
-    std::uint64_t id;
-    Worker* worker;
-    std::function<void(Result<std::shared_ptr<ServerGroup>>)> done;
-  };
-  std::unique_ptr<Run> run;
-  std::vector<Waiter> waiters;
-  std::string phase;
-  SteadyTime since;
-};
-
-class SessionTable : public EndpointListener {
+class SessionTable {
  public:
-  SessionTable(const Config& config, std::shared_ptr<const Pipeline> pipeline, EndpointTable& endpoints,
-               HostServices& services);
-  ~SessionTable() override;
-
-  Status OpenJournal(const std::string& path);
-  void RestoreAll();
+  SessionTable(const Config& config, std::shared_ptr<const Pipeline> pipeline, std::unique_ptr<BindingStore> store,
+               EndpointTable& endpoints, HostServices& services);
 
   static std::string KeyOf(const Identity& identity, const std::string& session_id);
+  // What may share a server has the same one.
   std::string SharingKeyOf(const CallContext& context) const;
 
-  // Known sessions, table.cpp. Enter: the session, with a stream counted; null when unknown. A tombstone is a Status.
-  Result<std::shared_ptr<SessionEntry>> Enter(const std::string& key);
-  // Binds a session to the group unless it is bound already; the one that holds, with a stream counted.
-  Result<std::shared_ptr<SessionEntry>> Bind(const CallContext& context, const std::string& key,
-                                             const std::shared_ptr<ServerGroup>& group);
-  void BindClone(const SessionEntry& of, const std::string& new_session_id);
-  void NoteOperation(SessionEntry& session, const std::string& operation_id);
-  // Whether the router is to be asked again about a session that it placed.
-  bool IsDue(const SessionEntry& session, const std::vector<std::string>& groups);
-  // The router was asked again, and still sends this session where it is.
-  void Checked(SessionEntry& session, const std::vector<std::string>& groups);
-  bool is_full() const { return session_count_ >= config_.limits.sessions; }
-  void Leave(SessionEntry& session, const std::function<void(SessionEntry&)>& note);
-  // Ends a session: a tombstone with this refusal stays, unless it is OK.
-  void End(const std::shared_ptr<SessionEntry>& session, std::uint32_t event, const std::string& reason,
-           const Status& tombstone, LeaseOutcome outcome);
-  std::vector<SessionView> List() const;
-  Status EndByOperator(const std::string& session_id, const std::string& subject);
-
-  // Servers, servers.cpp. Claim: the server of a key; may answer in line. `limit` of waiting applies.
-  // `only_if_expected`: nothing is acquired; NOT_FOUND when the session was not waiting for this key before.
-  struct ClaimRequest {
-    std::string key;
-    std::string session_key;
-    bool only_if_expected = false;
+  // A session that lives here, with a stream counted until Leave.
+  struct Entered {
+    EntryPtr session{};
+    std::shared_ptr<const Route> route{};
+    bool is_check_due = false;  // the router is to be asked again
+    Status refusal{};           // not OK: it has ended
   };
-  // Returns the waiter's number, 0 when it was answered in line.
-  std::uint64_t Claim(const ClaimRequest& request, const CallContext& context,
-                      std::function<void(Result<std::shared_ptr<ServerGroup>>)> done);
-  void StopWaiting(const std::string& key, std::uint64_t waiter);
-  // What a caller whose hold has passed is told.
-  Status StillStarting(const std::string& key, const Route& route);
-  // False: the group has gone meanwhile.
-  bool AddSession(const std::shared_ptr<ServerGroup>& group);
-  void DropSession(const std::shared_ptr<ServerGroup>& group, LeaseOutcome outcome);
-  void Lose(const std::function<bool(const ServerGroup&)>& which, const std::string& why);
+  // Neither a session nor a refusal: it does not live here.
+  Entered Enter(const std::string& key, const std::vector<std::string>& groups);
+  // What the store has of a key that does not live here: a refusal, or whether it is bound all the same.
+  void LookUp(const std::string& key, std::function<void(Result<bool>)> done);
+  // Binds a new session to the server. The one that holds is given, which another call may have bound just now; it is
+  // in neither state while that call is at it. May answer on any thread.
+  void Bind(const CallContext& context, const std::string& key, const ServerPtr& server,
+            std::function<void(Result<Entered>)> done);
+  // Binds a session to the server of another one.
+  void BindClone(const EntryPtr& of, const std::string& new_session_id, const CallFacts& facts);
+  // Whether a clone may have this id: INVALID_ARGUMENT when it lives elsewhere.
+  Status CheckClone(const EntryPtr& of, const std::string& new_session_id);
+  // The router still sends the session where it is.
+  void Checked(const EntryPtr& session, const Route& route, const std::vector<std::string>& groups);
+  void NoteOperation(const EntryPtr& session, const std::string& operation_id, bool is_running);
+  // A stream has gone.
+  void Leave(const EntryPtr& session);
 
-  // EndpointListener.
-  void OnReachable(const std::string& address, const std::string& incarnation) override;
-  void OnUnreachable(const std::string& address, const std::string& incarnation, SteadyTime since,
-                     const Status& why) override;
+  struct Ending {
+    std::uint32_t event = 0;
+    std::string reason{};
+    Status refusal{};  // OK: the session may begin anew
+    LeaseOutcome outcome = LeaseOutcome::kEnded;
+    const CallFacts* facts = nullptr;  // of the call that ended it
+  };
+  // False: it had ended already, or it is not due any more.
+  bool End(const EntryPtr& session, const Ending& ending,
+           const std::function<bool(const SessionEntry&)>& is_still_due = {});
+  void EndLost(const EntryPtr& session);
 
-  // sweep.cpp, on the control thread.
+  void Restore();
+  // Control thread.
   void Sweep();
-  void StopSweeping() { sweep_.Cancel(); }
 
-  const Pipeline& pipeline() const { return *pipeline_; }
-  HostServices& services() { return services_; }
+  std::vector<SessionView> List() const;
+  std::vector<EntryPtr> Find(const std::string& session_id, const std::string& subject) const;
+  struct Counts {
+    std::int64_t active = 0;  // with a stream or a running operation
+    std::int64_t idle = 0;
+  };
+  Counts counts() const;
+  bool is_full() const { return count_ >= config_.limits.sessions; }
+
   const Config& config() const { return config_; }
+  const Pipeline& pipeline() const { return *pipeline_; }
+  Servers& servers() { return servers_; }
+  BindingStore& store() { return *store_; }
+  Subjects& subjects() { return subjects_; }
   SteadyTime Now() const { return services_.clock->Now(); }
 
  private:
-  struct Tombstone {
-    Status refusal;
-    SteadyTime until;
-  };
   struct Shard {
-    mutable std::mutex mutex;  // Guards all below.
-    std::unordered_map<std::string, std::shared_ptr<SessionEntry>> sessions;
-    std::unordered_map<std::string, Tombstone> tombstones;
+    mutable std::mutex mutex;  // Guards sessions, and what is said at SessionEntry.
+    std::unordered_map<std::string, EntryPtr> sessions;
   };
-  Shard& ShardOf(const std::string& key) { return shards_[std::hash<std::string>()(key) % shards_.size()]; }
+  Shard& ShardOf(const std::string& key) const { return shards_[std::hash<std::string>()(key) % shards_.size()]; }
 
-  void Insert(const std::shared_ptr<SessionEntry>& session);
-  void Acquired(const std::string& key, Result<Found> found);
-  std::optional<Endpoint> ChooseDiscovered(const std::vector<Endpoint>& endpoints);
-  void GiveBack(const ServerGroup& group, LeaseOutcome outcome);
-  void TellObservers(std::uint32_t event, const SessionEntry& session, const std::string& reason);
-  void Restore(const JournalBinding& binding);
+  EntryPtr EntryFor(const CallContext& context, const std::string& key, const ServerPtr& server) const;
+  void Insert(const EntryPtr& session, const CallFacts* facts);
+  std::chrono::milliseconds TtlOf(const Route& route) const;
+  void Bury(const std::string& key, const Status& refusal);
+  void RemoveTombstone(const std::string& key);
+  void Tell(std::uint32_t event, const SessionEntry& session, const std::string& reason, const CallFacts* facts) const;
 
   const Config config_;
   const std::shared_ptr<const Pipeline> pipeline_;
-  EndpointTable& endpoints_;
+  const std::unique_ptr<BindingStore> store_;
   HostServices& services_;
-  std::unique_ptr<Journal> journal_;
-  std::vector<JournalBinding> to_restore_;
-  std::array<Shard, 32> shards_;
-  std::atomic<std::int64_t> session_count_{0};
-
-  mutable std::mutex groups_mutex_;  // Guards all below.
-  std::unordered_map<std::string, std::shared_ptr<ServerGroup>> groups_;
-  std::unordered_map<std::string, Acquisition> acquisitions_;
-  std::unordered_map<std::string, Tombstone> failures_;   // by sharing key; served for a short while
-  std::unordered_map<std::string, SteadyTime> expected_;  // session keys that were told to come again
-  std::map<std::string, int> bound_to_;                   // address -> groups there
-  std::uint64_t next_waiter_ = 1;
-  std::size_t waiting_ = 0;
-
-  Timer sweep_;
+  Servers servers_;
+  Subjects subjects_;
+  mutable std::array<Shard, 32> shards_;
+  std::atomic<std::int64_t> count_{0};
+  std::mutex graves_mutex_;         // Guards graves_.
+  std::deque<std::string> graves_;  // keys of tombstones in the store, oldest first
   Series& opened_;
   Series& closed_;
   Series& lost_;

@@ -1,0 +1,230 @@
+#include "core/session/placing.h"
+
+#include "core/connect/status_details.h"
+
+namespace sgw::core {
+namespace {
+
+using namespace std::chrono_literals;
+
+// Another call is at the same session just now: it is through in microseconds.
+constexpr auto kPause = 2ms;
+constexpr int kMaxTries = 500;
+
+Status Gone() {
+  return SessionChanged(
+      "The gateway knows no server of this session: it was ended, or its server is gone. Temporary views, cached "
+      "tables and settings are gone. Run SparkSession.builder.getOrCreate() again, then your set-up cells.");
+}
+
+StringMap Occurrences(const HeaderBlock& headers, const std::string& name) {
+  StringMap all;
+  for (std::size_t i = 0; i < headers.size(); ++i) {
+    if (headers[i].name == name) all.emplace_back(name, headers[i].value);
+  }
+  return all;
+}
+
+}  // namespace
+
+Placing::Placing(SessionTable& table, CallContext& context, const FirstFields& fields, const MethodFacts& method,
+                 Done done)
+    : table_(table),
+      context_(context),
+      fields_(fields),
+      method_(method),
+      done_(std::move(done)),
+      worker_(*Worker::Current()),
+      key_(SessionTable::KeyOf(*context.identity, fields.session_id)) {
+  context_.session_id = fields.session_id;
+  wanted_.session_key = key_;
+  wanted_.is_reattach = method.method == SparkMethod::kReattachExecute;
+}
+
+template <typename F>
+auto Placing::Later(F function) {
+  return [this, weak = weak_from_this(), &worker = worker_, function](auto... answer) {
+    auto run = [this, weak, function, answer...] {
+      const auto self = weak.lock();
+      if (self && !is_over_) function(answer...);
+    };
+    worker.IsCurrent() ? run() : worker.Post(run);
+  };
+}
+
+void Placing::Begin() {
+  SessionTable::Entered entered = table_.Enter(key_, context_.identity->groups);
+  if (!entered.refusal.ok()) return Refuse(entered.refusal, "session");
+  if (entered.session) return Known(std::move(entered));
+  NotHere();
+}
+
+void Placing::Drop() {
+  is_over_ = true;
+  run_.reset();
+  timer_.Cancel();
+  if (waiter_ != 0) table_.servers().StopWaiting(wanted_.key, std::exchange(waiter_, 0));
+  LeaveSession();
+}
+
+void Placing::Known(SessionTable::Entered entered) {
+  entered_ = std::move(entered);
+  if (!entered_.session->server->is_confirmed()) {
+    return Refuse(Unavailable("The gateway has just started and asks for the server of this session.", RetryIn(1s)),
+                  "session");
+  }
+  if (const Status conflict = CheckHeaders(); !conflict.ok()) return Refuse(conflict, "session");
+  if (entered_.is_check_due) return AskAgain();
+  Take();
+}
+
+Status Placing::CheckHeaders() const {
+  const StringMap& kept = entered_.session->routing_headers;
+  for (const std::string& name : entered_.route->made_from) {
+    const StringMap sent = Occurrences(context_.facts->headers, name);
+    if (sent.empty()) continue;
+    StringMap was;
+    for (const auto& one : kept) {
+      if (one.first == name) was.push_back(one);
+    }
+    if (sent == was) continue;
+    const auto shown = [&](const StringMap& values) { return name + "=" + values.front().second.substr(0, 100); };
+    return InvalidArgument("This session was made " + (was.empty() ? "without " + name : "with " + shown(was)) +
+                           ", and this call says " + shown(sent) + ". Make a new session for that.");
+  }
+  return {};
+}
+
+// The router speaks again for a session that lives: with what it was made from, and the identity as it is now.
+void Placing::AskAgain() {
+  HeaderBlock& headers = context_.facts->headers;
+  for (const std::string& name : entered_.route->made_from) {
+    if (headers.Find(name)) continue;
+    for (const auto& [kept, value] : entered_.session->routing_headers) {
+      if (kept == name) headers.Add(name, value);
+    }
+  }
+  run_ = table_.pipeline().FindRoute(
+      context_, Later([this](Status status) {
+        if (status.ok() && context_.route.namespace_ != entered_.route->namespace_) {
+          status = PermissionDenied("This session lives in " + entered_.route->namespace_ +
+                                    ", where you do not belong any more. Make a new session.");
+        }
+        if (!status.ok()) return Refuse(status, "router");
+        table_.Checked(entered_.session, context_.route, context_.identity->groups);
+        entered_.route = std::make_shared<const Route>(context_.route);
+        Take();
+      }));
+}
+
+void Placing::NotHere() {
+  table_.LookUp(key_, Later([this](const Result<bool>& is_bound) {
+                  if (!is_bound) return Refuse(is_bound.status(), "session");
+                  *is_bound ? TryAgain() : Unknown();
+                }));
+}
+
+void Placing::TryAgain() {
+  if (++tries_ > kMaxTries) {
+    return Refuse(Unavailable("The session is bound by another gateway.", RetryIn(5s)), "session");
+  }
+  timer_ = worker_.StartTimer(kPause, Later([this] { Begin(); }));
+}
+
+void Placing::Unknown() {
+  if (method_.method_class == MethodClass::kNoopWhenUnknown) return Finish(Placement{});
+  // A client that has observed a server had one: it is gone, and no other is taken for it.
+  const bool may_begin = method_.method_class == MethodClass::kCreates || wanted_.is_reattach;
+  if (!may_begin || fields_.has_observed_id) return Refuse(Gone(), "session");
+  run_ = table_.pipeline().FindRoute(context_, Later([this](const Status& status) {
+                                       if (!status.ok()) return Refuse(status, "router");
+                                       Claim();
+                                     }));
+}
+
+void Placing::Claim() {
+  if (!wanted_.is_reattach) {
+    Status status = table_.is_full() ? ResourceExhausted("The gateway has as many sessions as it may have.") : Status();
+    if (status.ok()) {
+      status = table_.subjects().MayOpenSession(Subjects::KeyOf(*context_.identity), context_.route.policy);
+    }
+    if (!status.ok()) return Refuse(status, "limits");
+  }
+  wanted_.key = table_.SharingKeyOf(context_);
+  const auto waiter = table_.servers().Claim(wanted_, context_, Later([this](const Result<ServerPtr>& server) {
+                                               waiter_ = 0;
+                                               timer_.Cancel();
+                                               Claimed(server);
+                                             }));
+  if (waiter == 0) return;
+  waiter_ = waiter;
+  timer_ = worker_.StartTimer(table_.pipeline().hold(), Later([this] {
+                                table_.servers().StopWaiting(wanted_.key, std::exchange(waiter_, 0));
+                                Refuse(table_.servers().StillStarting(wanted_, context_.route), "session");
+                              }));
+}
+
+void Placing::Claimed(Result<ServerPtr> server) {
+  if (!server) {
+    const bool is_nothing = wanted_.is_reattach && server.status().code() == StatusCode::kNotFound;
+    return Refuse(is_nothing ? Gone() : server.status(), "session");
+  }
+  // A stream is counted for what is bound, whoever is still there to take it.
+  auto on_worker = [this, weak = weak_from_this(), &table = table_](const Result<SessionTable::Entered>& bound) {
+    const auto self = weak.lock();
+    if (self && !is_over_) return Bound(bound);
+    if (bound && bound->session) table.Leave(bound->session);
+  };
+  table_.Bind(context_, key_, *server, [on_worker, &worker = worker_](Result<SessionTable::Entered> bound) {
+    if (worker.IsCurrent()) return on_worker(bound);
+    worker.Post([on_worker, bound = std::move(bound)] { on_worker(bound); });
+  });
+}
+
+void Placing::Bound(Result<SessionTable::Entered> bound) {
+  if (!bound) return Refuse(bound.status(), "session");
+  if (!bound->refusal.ok()) return Refuse(bound->refusal, "session");
+  if (!bound->session) return TryAgain();
+  entered_ = *std::move(bound);
+  Take();
+}
+
+Status Placing::CheckLimits() const {
+  if (method_.method_class != MethodClass::kCreates) return {};
+  const std::string subject = Subjects::KeyOf(*context_.identity);
+  const Policy& policy = entered_.route->policy;
+  if (method_.method == SparkMethod::kExecutePlan) {
+    if (const Status status = table_.subjects().MayStartOperation(subject, policy); !status.ok()) return status;
+  }
+  return table_.subjects().CountCall(subject, policy, table_.Now());
+}
+
+void Placing::Take() {
+  if (const Status status = CheckLimits(); !status.ok()) return Refuse(status, "limits");
+  if (method_.method == SparkMethod::kCloneSession && IsUuid(fields_.new_session_id)) {
+    const Status status = table_.CheckClone(entered_.session, fields_.new_session_id);
+    if (!status.ok()) return Refuse(status, "session");
+  }
+  context_.route = *entered_.route;
+  Finish(Placement{std::make_shared<SessionTicket>(table_, std::exchange(entered_.session, nullptr), entered_.route,
+                                                   context_.facts, method_, fields_)});
+}
+
+void Placing::LeaveSession() {
+  if (entered_.session) table_.Leave(std::exchange(entered_.session, nullptr));
+}
+
+void Placing::Refuse(const Status& status, const char* by) {
+  LeaveSession();
+  if (context_.refused_by.empty()) context_.refused_by = by;
+  Finish(status);
+}
+
+void Placing::Finish(Result<Placement> result) {
+  if (std::exchange(is_over_, true)) return;
+  timer_.Cancel();
+  const Done done = std::move(done_);
+  done(std::move(result));
+}
+
+}  // namespace sgw::core

@@ -1,0 +1,146 @@
+#include <spdlog/spdlog.h>
+
+#include <algorithm>
+
+#include "core/session/servers.h"
+
+namespace sgw::core {
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr auto kAskAgainAfter = 2s;
+constexpr auto kPatience = 25s;  // with a discovery; without its answer the server is taken as it was
+
+bool IsSame(const BoundServer& server, const Endpoint& endpoint) {
+  if (server.address != endpoint.address) return false;
+  return server.incarnation.empty() || endpoint.incarnation.empty() || server.incarnation == endpoint.incarnation;
+}
+
+}  // namespace
+
+// The question to whoever gave a server to an earlier process. Lives on the control thread.
+struct Servers::Confirmation {
+  ServerPtr server;
+  CallFacts facts;
+  Identity identity;
+  Route route;
+  Ask ask;
+  Timer timer;
+  SteadyTime since;
+};
+
+ServerPtr Servers::Restore(const Binding& binding) {
+  auto confirmation = std::make_shared<Confirmation>();
+  {
+    const std::lock_guard lock(mutex_);
+    if (const auto at = servers_.find(binding.sharing_key); at != servers_.end()) {
+      const BoundServer& known = *at->second;
+      if (known.address != binding.address || known.incarnation != binding.incarnation ||
+          known.lease_id != binding.lease_id) {
+        return nullptr;
+      }
+      ++at->second->sessions_;
+      return at->second;
+    }
+    Endpoint endpoint;
+    endpoint.address = binding.address;
+    endpoint.incarnation = binding.incarnation;
+    const auto server = std::make_shared<BoundServer>(
+        binding.sharing_key, endpoint, pipeline_->generation().Find(binding.source), binding.source, binding.lease_id);
+    server->is_confirmed_ = false;
+    server->was_claimed_ = true;
+    server->sessions_ = 1;
+    server->since_ = Now();
+    Insert(server);
+    confirmation->server = server;
+    confirmations_.insert(confirmation);
+  }
+  confirmation->since = Now();
+  confirmation->facts.id = NewCallId();
+  confirmation->facts.traceparent = TraceParent("");
+  for (const auto& [name, value] : binding.routing_headers) confirmation->facts.headers.Add(name, value);
+  confirmation->identity.subject = binding.subject;
+  confirmation->identity.user_name = binding.user_name;
+  confirmation->identity.groups = binding.groups;
+  confirmation->identity.realm = binding.realm;
+  confirmation->route = binding.route;
+  endpoints_.Bind(binding.address, binding.incarnation);
+  services_.control.Post([this, weak = std::weak_ptr(confirmation)] {
+    if (const auto self = weak.lock()) Confirm(self);
+  });
+  return confirmation->server;
+}
+
+void Servers::Confirm(const std::shared_ptr<Confirmation>& confirmation) {
+  const ServerPtr& server = confirmation->server;
+  const StepKind kind = server->is_leased() ? StepKind::kHotPool : StepKind::kDiscovery;
+  if (!server->source || server->source->tag().kind != kind) {
+    if (!server->is_leased()) return Confirmed(confirmation, nullptr);
+    Lose({server}, "the pool that it came from is not configured any more");
+    return Confirmed(confirmation, nullptr);
+  }
+  const auto done = [this, weak = std::weak_ptr(confirmation)](PluginAnswer answer) {
+    if (const auto self = weak.lock()) OnConfirmed(self, std::move(answer));
+  };
+  Ask ask = server->is_leased()
+                ? server->source->Redeem(server->lease_id, done)
+                : server->source->Resolve(confirmation->facts, &confirmation->identity, confirmation->route, done);
+  if (!ask.is_pending()) return;
+  confirmation->ask = std::move(ask);
+  if (server->is_leased()) return;
+  confirmation->timer = services_.control.StartTimer(kPatience, [this, weak = std::weak_ptr(confirmation)] {
+    if (const auto self = weak.lock()) Confirmed(self, nullptr);
+  });
+}
+
+void Servers::OnConfirmed(const std::shared_ptr<Confirmation>& confirmation, PluginAnswer answer) {
+  const ServerPtr server = confirmation->server;
+  confirmation->ask.Forget();
+  if (const auto* lease = std::get_if<Lease>(&answer)) {
+    // Ours again, unless its sessions have ended meanwhile.
+    HeldLease held(*server->source, server->lease_id);
+    {
+      const std::lock_guard lock(mutex_);
+      const auto at = servers_.find(server->key);
+      if (at != servers_.end() && at->second == server) server->lease_ = std::move(held);
+    }
+    held.Return(server->is_lost() ? LeaseOutcome::kLost : LeaseOutcome::kEnded);
+    if (!IsSame(*server, lease->endpoint)) Lose({server}, "its lease leads to another server");
+    return Confirmed(confirmation, &lease->endpoint);
+  }
+  if (const auto* snapshot = std::get_if<Snapshot>(&answer)) {
+    const auto& all = **snapshot;
+    const auto same = std::find_if(all.begin(), all.end(), [&](const Endpoint& e) { return IsSame(*server, e); });
+    if (same != all.end()) return Confirmed(confirmation, &*same);
+    const bool is_replaced =
+        std::any_of(all.begin(), all.end(), [&](const Endpoint& e) { return e.address == server->address; });
+    // Missing from a snapshot is not gone.
+    if (is_replaced) Lose({server}, "another server took its address");
+    return Confirmed(confirmation, nullptr);
+  }
+  const auto* status = std::get_if<Status>(&answer);
+  if (server->is_leased() && (!status || status->code() == StatusCode::kNotFound)) {
+    Lose({server}, "it did not survive the restart of the gateway");
+    return Confirmed(confirmation, nullptr);
+  }
+  const bool is_over = !status || (!server->is_leased() && Now() - confirmation->since > kPatience);
+  if (is_over) return Confirmed(confirmation, nullptr);
+  confirmation->timer = services_.control.StartTimer(kAskAgainAfter, [this, weak = std::weak_ptr(confirmation)] {
+    if (const auto self = weak.lock()) Confirm(self);
+  });
+}
+
+void Servers::Confirmed(const std::shared_ptr<Confirmation>& confirmation, const Endpoint* endpoint) {
+  BoundServer& server = *confirmation->server;
+  if (endpoint) {
+    const std::lock_guard lock(server.mutex_);
+    server.endpoint_ = std::make_shared<const Endpoint>(*endpoint);
+  }
+  server.is_confirmed_ = true;
+  const std::shared_ptr<Confirmation> kept = confirmation;
+  const std::lock_guard lock(mutex_);
+  confirmations_.erase(kept);
+}
+
+}  // namespace sgw::core

@@ -1,0 +1,157 @@
+#include <spdlog/spdlog.h>
+
+#include "core/connect/status_details.h"
+#include "core/session/table.h"
+
+namespace sgw::core {
+namespace {
+
+using namespace std::chrono_literals;
+
+// Spark abandons an operation that nobody reads after 5 minutes: twice that, and it does not keep a session alive.
+constexpr auto kOperationForgotten = 10min;
+
+}  // namespace
+
+void SessionTable::Restore() {
+  std::vector<std::pair<std::string, std::string>> all;
+  store_->ForEach([&](const std::string& key, const std::string& text) { all.emplace_back(key, text); });
+  std::size_t restored = 0;
+  for (const auto& [key, text] : all) {
+    const auto read = ReadBinding(text);
+    if (!read) {
+      spdlog::warn("a binding in the session journal cannot be read, and is dropped");
+      store_->Remove(key, {});
+      continue;
+    }
+    const auto* binding = std::get_if<Binding>(&*read);
+    if (!binding) {
+      const std::lock_guard lock(graves_mutex_);
+      graves_.push_back(key);
+      continue;
+    }
+    const ServerPtr server = servers_.Restore(*binding);
+    if (!server) {
+      store_->Remove(key, {});
+      Bury(key, SessionChanged("The Spark server of this session was given to another session. Run "
+                               "SparkSession.builder.getOrCreate() again, then your set-up cells."));
+      continue;
+    }
+    auto session = std::make_shared<SessionEntry>();
+    session->key = key;
+    session->session_id = binding->session_id;
+    session->identity.realm = binding->realm;
+    session->identity.subject = binding->subject;
+    session->identity.user_name = binding->user_name;
+    session->identity.groups = session->groups = binding->groups;
+    session->routing_headers = binding->routing_headers;
+    session->server = server;
+    session->route = std::make_shared<const Route>(binding->route);
+    session->created_wall = binding->created;
+    session->created = Now() - (services_.clock->Wall() - binding->created);
+    session->last_used = session->last_touched = Now();
+    // The first call has the router say the rest: header edits and policy are not written down.
+    session->last_checked = Now() - config_.sessions.recheck - 1s;
+    subjects_.AddSessions(Subjects::KeyOf(session->identity), 1);
+    ++count_;
+    ++restored;
+    Shard& shard = ShardOf(key);
+    const std::lock_guard lock(shard.mutex);
+    shard.sessions[key] = std::move(session);
+  }
+  if (restored > 0) spdlog::info("{} sessions of an earlier run live on", restored);
+}
+
+void SessionTable::Sweep() {
+  const SteadyTime now = Now();
+  const auto is_unused = [](const SessionEntry& s) { return s.open_streams == 0 && s.operations.empty(); };
+  const auto is_idle = [&](const SessionEntry& s) {
+    return is_unused(s) && now - s.last_used > s.route->policy.idle_timeout.value_or(config_.sessions.idle_timeout);
+  };
+  const auto is_old = [&](const SessionEntry& s) {
+    return is_unused(s) && now - s.created > s.route->policy.max_age.value_or(config_.sessions.max_age);
+  };
+  for (Shard& shard : shards_) {
+    std::vector<EntryPtr> lost;
+    std::vector<EntryPtr> idle;
+    std::vector<EntryPtr> old;
+    std::vector<std::pair<std::string, std::chrono::milliseconds>> touched;
+    std::vector<std::pair<std::string, std::int64_t>> forgotten;
+    {
+      const std::lock_guard lock(shard.mutex);
+      for (const auto& [key, session] : shard.sessions) {
+        const auto gone =
+            std::erase_if(session->operations, [&](const auto& one) { return now - one.second > kOperationForgotten; });
+        if (gone > 0) forgotten.emplace_back(Subjects::KeyOf(session->identity), static_cast<std::int64_t>(gone));
+        if (session->server->is_lost()) {
+          lost.push_back(session);
+        } else if (is_idle(*session)) {
+          idle.push_back(session);
+        } else if (is_old(*session)) {
+          old.push_back(session);
+        } else if (const auto ttl = TtlOf(*session->route); now - session->last_touched > ttl / 3) {
+          session->last_touched = now;
+          touched.emplace_back(key, ttl);
+        }
+      }
+    }
+    for (const auto& [subject, count] : forgotten) subjects_.AddOperations(subject, -count);
+    for (const auto& [key, ttl] : touched) store_->Touch(key, ttl, {});
+    for (const EntryPtr& session : lost) EndLost(session);
+    const auto expire = [&](const EntryPtr& session, const std::string& reason, const auto& is_due) {
+      End(session,
+          {.event = SGW_RECORD_SESSION_CLOSED,
+           .reason = reason,
+           .refusal = SessionClosed("This session was " + reason +
+                                    ", and has ended. Make a new one with SparkSession.builder.create().")},
+          is_due);
+    };
+    for (const EntryPtr& session : idle) expire(session, "idle for too long", is_idle);
+    for (const EntryPtr& session : old) expire(session, "older than sessions may be", is_old);
+  }
+  store_->Sweep();
+  servers_.Sweep();
+  subjects_.Sweep(now);
+}
+
+std::vector<SessionView> SessionTable::List() const {
+  std::vector<SessionView> list;
+  const SteadyTime now = Now();
+  const auto ms = [](SteadyTime::duration time) { return std::chrono::duration_cast<std::chrono::milliseconds>(time); };
+  for (const Shard& shard : shards_) {
+    const std::lock_guard lock(shard.mutex);
+    for (const auto& [key, session] : shard.sessions) {
+      const BoundServer& server = *session->server;
+      list.push_back({session->session_id, session->identity.subject, session->identity.realm,
+                      session->route->namespace_, server.address, server.is_lost() ? "lost" : "bound", server.lease_id,
+                      server.source_name, ms(now - session->created), ms(now - session->last_used),
+                      session->open_streams, session->operations.size()});
+    }
+  }
+  return list;
+}
+
+std::vector<EntryPtr> SessionTable::Find(const std::string& session_id, const std::string& subject) const {
+  std::vector<EntryPtr> found;
+  for (const Shard& shard : shards_) {
+    const std::lock_guard lock(shard.mutex);
+    for (const auto& [key, session] : shard.sessions) {
+      if (session->session_id != session_id) continue;
+      if (subject.empty() || session->identity.subject == subject) found.push_back(session);
+    }
+  }
+  return found;
+}
+
+SessionTable::Counts SessionTable::counts() const {
+  Counts counts;
+  for (const Shard& shard : shards_) {
+    const std::lock_guard lock(shard.mutex);
+    for (const auto& [key, session] : shard.sessions) {
+      ++(session->open_streams > 0 || !session->operations.empty() ? counts.active : counts.idle);
+    }
+  }
+  return counts;
+}
+
+}  // namespace sgw::core
