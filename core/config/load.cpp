@@ -44,8 +44,8 @@ void ReadListeners(const Value& list, Config& config, Complaints& complaints) {
     ListenerConfig listener;
     listener.place = list.list[i].place;
     MapReader reader(list.list[i], where, complaints);
-    reader.Text("address", listener.address);
-    reader.Text("name", listener.name);
+    reader.Name("address", listener.address);
+    reader.Name("name", listener.name);
     reader.Bool("open", listener.is_open);
     if (const Value* tls = reader.Get("tls")) {
       MapReader tls_reader(*tls, where + ".tls", complaints);
@@ -85,7 +85,10 @@ void ReadPlugins(const Value& map, Config& config, Complaints& complaints) {
     plugin.settings.place = member.place;
     for (const auto& setting : member.value.map) {
       if (setting.key == "use") {
-        plugin.use = setting.value.text;
+        if (setting.value.is_secret)
+          complaints.Error(setting.value.place, where + ".use must be written out");
+        else
+          plugin.use = setting.value.text;
       } else if (setting.key == "host") {
         // Reserved: what the host is to do for this instance. There is nothing to set yet.
         MapReader reader(setting.value, where + ".host", complaints);
@@ -143,8 +146,8 @@ void ReadSections(MapReader& root, Config& config, Complaints& complaints) {
   {
     const Value& admin = OrNothing(root.Get("admin"));
     MapReader reader(admin, "admin", complaints);
-    reader.Text("address", config.admin.address);
-    reader.Text("http", config.admin.http);
+    reader.Name("address", config.admin.address);
+    reader.Name("http", config.admin.http);
     CheckAddress(config.admin.address, admin.place, "admin.address", complaints);
     if (!config.admin.http.empty()) CheckAddress(config.admin.http, admin.place, "admin.http", complaints);
     config.admin.address = AbsoluteAddress(config.admin.address, config.directory);

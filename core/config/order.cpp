@@ -37,11 +37,12 @@ StepConfig ReadStep(const Value& value, const std::string& where, const Config& 
     reader.Duration("hold", step.hold);
     reader.Duration("give_up", step.give_up);
   }
-  if (!named && value.kind == Value::Kind::kMap) {
-    if (value.map.empty())
-      complaints.Error(value.place, where + ": a step names a kind and an instance, as in `- auth: okta`");
+  if (!named) {
+    complaints.Error(value.place, where + ": a step names a kind and an instance, as in `- auth: okta`");
     return step;
   }
+  // An empty list would let everybody in where an auth step was meant.
+  if (step.instances.empty()) complaints.Error(named->value.place, where + ": the step names no instance");
   std::vector<std::string> names;
   for (const PluginConfig& plugin : config.plugins) names.push_back(plugin.name);
   for (const std::string& instance : step.instances) {

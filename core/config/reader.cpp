@@ -38,6 +38,15 @@ void MapReader::Text(const std::string& key, std::string& into) {
   into = value->text;
 }
 
+void MapReader::Name(const std::string& key, std::string& into) {
+  const Value* value = Get(key);
+  if (!value) return;
+  if (value->kind != Value::Kind::kScalar || value->is_secret) {
+    return Wrong(*value, key, "a text that is written out");
+  }
+  into = value->text;
+}
+
 void MapReader::Bool(const std::string& key, bool& into) {
   const Value* value = Get(key);
   if (!value) return;
@@ -91,14 +100,14 @@ void MapReader::Choice(const std::string& key, const std::vector<std::string>& w
 void MapReader::Texts(const std::string& key, std::vector<std::string>& into) {
   const Value* value = Get(key);
   if (!value) return;
-  if (value->kind == Value::Kind::kScalar) {
+  if (value->kind == Value::Kind::kScalar && !value->is_secret) {
     into = {value->text};
     return;
   }
   if (value->kind != Value::Kind::kList) return Wrong(*value, key, "a text or a list of texts");
   into.clear();
   for (const Value& one : value->list) {
-    if (one.kind == Value::Kind::kScalar)
+    if (one.kind == Value::Kind::kScalar && !one.is_secret)
       into.push_back(one.text);
     else
       Wrong(one, key, "a list of texts");

@@ -22,13 +22,15 @@ class MapReader {
 
   // Each leaves `into` as it was when the key is missing or wrong.
   void Text(const std::string& key, std::string& into);
+  // Text that is shown in complaints and records, so that it cannot be a secret.
+  void Name(const std::string& key, std::string& into);
   void Bool(const std::string& key, bool& into);
   void Count(const std::string& key, std::int64_t& into, std::int64_t least = 1);
   void Size(const std::string& key, std::int64_t& into);
   void Duration(const std::string& key, std::chrono::milliseconds& into);
   // One of the words; `into` gets its place among them.
   void Choice(const std::string& key, const std::vector<std::string>& words, int& into);
-  // Text, or a list of texts.
+  // Text, or a list of texts; none of them a secret.
   void Texts(const std::string& key, std::vector<std::string>& into);
 
   // The value itself; null when missing. Counts as asked for.

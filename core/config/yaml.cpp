@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cstdlib>
+#include <filesystem>
 #include <fstream>
 #include <set>
 #include <sstream>
@@ -13,6 +14,7 @@ namespace sgw::core {
 namespace {
 
 constexpr std::size_t kMaxDepth = 32;
+constexpr std::uintmax_t kMaxSecretBytes = 64 * 1024;
 
 Place PlaceOf(const YAML::Mark& mark) { return {mark.line + 1, mark.column + 1}; }
 
@@ -42,10 +44,17 @@ void Expand(Value& value, Complaints& complaints) {
       else
         out += found;
     } else {
-      std::ifstream file(inner.substr(5), std::ios::binary);
+      std::error_code error;
+      const bool is_small = std::filesystem::is_regular_file(inner.substr(5), error) &&
+                            std::filesystem::file_size(inner.substr(5), error) <= kMaxSecretBytes && !error;
+      std::ifstream file;
+      if (is_small) file.open(inner.substr(5), std::ios::binary);
       std::stringstream content;
       content << file.rdbuf();
-      if (!file) complaints.Error(value.place, "cannot read the file '" + inner.substr(5) + "'");
+      if (!is_small || !file.is_open()) {
+        complaints.Error(value.place,
+                         "cannot take '" + inner.substr(5) + "': a secret is a regular file of at most 64 KiB");
+      }
       std::string secret = content.str();
       while (!secret.empty() && (secret.back() == '\n' || secret.back() == '\r')) secret.pop_back();
       out += secret;

@@ -114,6 +114,29 @@ TEST_CASE("a secret is replaced and never shown") {
         "gateway.yaml:9:10: the environment has no variable 'SGW_NOT_THERE'\n");
 }
 
+TEST_CASE("a secret is not shown where names are shown either, and must be a small file") {
+  setenv("SGW_TEST_SECRET", "hunter2", 1);
+  for (const auto& [from, to] : {std::pair("address: 127.0.0.1:0", "address: \"${env:SGW_TEST_SECRET}\""),
+                                 std::pair("auth: okta", "auth: \"${env:SGW_TEST_SECRET}\""),
+                                 std::pair("auth: okta", "auth: [\"${env:SGW_TEST_SECRET}\"]"),
+                                 std::pair("use: auth_oidc", "use: \"${env:SGW_TEST_SECRET}\"")}) {
+    const std::string said = Said(Replaced(from, to));
+    CHECK_MESSAGE(said.find("hunter2") == std::string::npos, said);
+    CHECK_FALSE(said.empty());
+  }
+  for (const char* file : {"/dev/zero", "/tmp", "/nowhere"}) {
+    CHECK(Said(Replaced("issuer: x", "issuer: \"${file:" + std::string(file) + "}\""))
+              .find("a regular file of at most 64 KiB") != std::string::npos);
+  }
+}
+
+TEST_CASE("a step that names nobody is refused, so that no auth step is lost") {
+  const std::string open = Replaced("127.0.0.1:0", "127.0.0.1:0\n    open: true");
+  CHECK(Said(Replaced("auth: okta", "auth: []", open)).find("pipeline[0]: the step names no instance") !=
+        std::string::npos);
+  CHECK(Said(Replaced("auth: okta", "hold: 3s", open)).find("pipeline[0]: a step names a kind") != std::string::npos);
+}
+
 TEST_CASE("settings are held against the plugin's schema and turned into its JSON") {
   const auto schema = ReadSchema(*sgw::Json::Parse(R"([
     {"name":"size","type":"integer","required":true,"doc":"How many."},
