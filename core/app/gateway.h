@@ -30,6 +30,9 @@ class Gateway final : public AdminBackend {
   // Makes and starts everything and listens. Not OK: what failed, and why; then only the destructor may follow.
   Status Start();
 
+  // A plugin does not return from a step of its life: the destructor would wait for it for ever.
+  bool is_stuck() const { return services_.is_control_stuck; }
+
   struct Ports {
     std::vector<std::pair<std::string, std::string>> listeners;  // name, bound address
     std::string http;

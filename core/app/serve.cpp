@@ -136,6 +136,8 @@ int Serve(const Words& words, Spawner* spawner) {
   Gateway gateway(std::move(loaded->config), std::move(loaded->plugins), spawner);
   if (const Status status = gateway.Start(); !status.ok()) {
     spdlog::error("{}", status.message());
+    // A plugin that hangs holds the control thread, and nothing of it can be ended in order.
+    if (gateway.is_stuck()) std::_Exit(1);
     return 1;
   }
   if (values.count("ports-file") && !WritePorts(gateway.ports(), values["ports-file"].as<std::string>())) {

@@ -41,7 +41,8 @@ void CloseFrom(int first) {
   sigset_t none;
   sigemptyset(&none);
   sigprocmask(SIG_SETMASK, &none, nullptr);
-  signal(SIGPIPE, SIG_DFL);
+  // What this process ignores, the program must not: a JVM that starts with SIGTERM ignored never hears of it.
+  for (int number = 1; number < NSIG; ++number) signal(number, SIG_DFL);
   const int null = open("/dev/null", O_RDONLY);
   dup2(null, 0);
   dup2(output, 1);
