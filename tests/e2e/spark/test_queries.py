@@ -6,6 +6,7 @@ import threading
 import unittest
 
 from pyspark.errors import PySparkException
+from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
 import gateway
@@ -15,6 +16,18 @@ from sessions import driver_pid, session, slow_query, stop
 
 class Queries(gateway.GatewayTest):
     settings = {"spark.connect.progress.reportInterval": "100ms"}
+
+    @classmethod
+    def config(cls):
+        return gateway.pool_config(spark=cls.settings, sessions={"share": "team"})
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        # While this one lives, the others share its server, which otherwise would end with each test's session.
+        keeper = SparkSession.builder.remote(cls.target.url(user_id="keeper")).create()
+        cls.addClassCleanup(stop, keeper)
+        driver_pid(keeper)
 
     def setUp(self):
         self.spark = self.enterContext(session(self.target.url(user_id="alice")))
@@ -70,6 +83,7 @@ class Queries(gateway.GatewayTest):
 
     def test_a_tag_interrupts_its_query(self):
         failures = []
+        driver_pid(self.spark)
 
         def run():
             self.spark.addTag("slow")

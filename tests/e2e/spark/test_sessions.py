@@ -126,6 +126,7 @@ class PoolEnds(unittest.TestCase):
         self.addCleanup(target.close)
         spark = SparkSession.builder.remote(target.url(user_id="alice")).create()
         server = driver_pid(spark)
+        spark.client.set_retry_policies([])  # At its exit PySpark releases the session, and would try for ten minutes.
         target.stop(signal.SIGKILL)
         wait_until(lambda: not is_alive(server), 5, "the server to end with its gateway")
 
