@@ -125,8 +125,10 @@ class PoolEnds(unittest.TestCase):
         target = gateway.Gateway(gateway.pool_config(size=1))
         self.addCleanup(target.close)
         spark = SparkSession.builder.remote(target.url(user_id="alice")).create()
+        # PySpark would wait at its exit for what it still has to release, and try for ten minutes.
+        spark.client.disable_reattachable_execute()
+        spark.client.set_retry_policies([])
         server = driver_pid(spark)
-        spark.client.set_retry_policies([])  # At its exit PySpark releases the session, and would try for ten minutes.
         target.stop(signal.SIGKILL)
         wait_until(lambda: not is_alive(server), 5, "the server to end with its gateway")
 
