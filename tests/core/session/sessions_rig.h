@@ -80,6 +80,7 @@ class SessionsRig : public ScriptedGateway {
     script(pool).acquire = [this](const PoolCall& call) -> PoolAnswer {
       auto [pending, done] = call.Defer<PoolAnswer>();
       later = done;
+      kept.push_back(done);
       phase = call.phase;
       ++acquisitions;
       return pending;
@@ -88,7 +89,8 @@ class SessionsRig : public ScriptedGateway {
 
   EndpointTable endpoints{clock};
   std::unique_ptr<Sessions> sessions;
-  Completion<PoolAnswer> later;
+  Completion<PoolAnswer> later;              // of the newest question
+  std::vector<Completion<PoolAnswer>> kept;  // dropping one would answer it
   PhaseReport phase;
   std::atomic<int> acquisitions{0};
 };
