@@ -174,7 +174,8 @@ TEST_CASE("when the gateway stops, who waits is refused, and a server that comes
   rig.sessions->Stop();
   CHECK(waiting.server() == "UNAVAILABLE: The gateway is being stopped.");
   rig.later(kMade);
-  CHECK(rig.script("pool2").seen() == std::vector<std::string>{"released made-1 unclaimed"});
+  CHECK(
+      Eventually([&] { return rig.script("pool2").seen() == std::vector<std::string>{"released made-1 unclaimed"}; }));
   CHECK(Once(rig, "Config", kS1) == "UNAVAILABLE: The gateway is being stopped.");
 }
 
