@@ -9,6 +9,9 @@
 #include <boost/dll/shared_library.hpp>
 #include <cerrno>
 #include <cstring>
+#include <memory>
+#include <mutex>
+#include <vector>
 
 #include "core/plugin/answers.h"
 
@@ -144,9 +147,14 @@ Status Library::LoadCode(sgw_plugin_entry_fn& entry) {
   const std::string alias = "/proc/self/fd/" + std::to_string(fd_);
   was_loaded_ = true;
   try {
-    // The throwing overload: the other says "Bad file descriptor" for everything. Leaked: code is never unmapped.
-    auto* const library = new dll::shared_library(alias, dll::load_mode::rtld_now | dll::load_mode::rtld_local);
+    // The throwing overload: the other says "Bad file descriptor" for everything.
+    auto library = std::make_unique<dll::shared_library>(alias, dll::load_mode::rtld_now | dll::load_mode::rtld_local);
     entry = &library->get<std::remove_pointer_t<sgw_plugin_entry_fn>>(SGW_ENTRY_SYMBOL);
+    // Never destroyed: code is never unmapped.
+    static auto* const kept = new std::vector<std::unique_ptr<dll::shared_library>>;
+    static auto* const mutex = new std::mutex;  // Guards *kept.
+    const std::lock_guard lock(*mutex);
+    kept->push_back(std::move(library));
     return {};
   } catch (const std::exception& error) {
     return Failed(file_, "load", WithFileName(error.what(), alias, file_));
