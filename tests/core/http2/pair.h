@@ -89,10 +89,9 @@ class Recorder : public StreamHandler {
  private:
   template <typename F>
   void Note(F change) {
-    {
-      const std::lock_guard lock(mutex);
-      change();
-    }
+    // Told under the lock: who waits may destroy this as soon as it is free.
+    const std::lock_guard lock(mutex);
+    change();
     changed.notify_all();
   }
 };
