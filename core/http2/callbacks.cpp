@@ -130,6 +130,11 @@ struct Callbacks {
     const auto stream = Find(connection, frame->hd.stream_id);
     if (!stream || frame->hd.type == NGHTTP2_RST_STREAM) return 0;
     connection.Incident("frame_not_sent");
+    if (frame->hd.type == NGHTTP2_HEADERS && frame->headers.cat == NGHTTP2_HCAT_REQUEST) {
+      // A GOAWAY came first: nghttp2 never opened the stream, so it will not say that it closes.
+      connection.CloseStream(frame->hd.stream_id, ErrorCode::kRefusedStream);
+      return 0;
+    }
     stream->reset_reason_ =
         error == NGHTTP2_ERR_START_STREAM_NOT_ALLOWED ? CloseReason::kNotProcessed : CloseReason::kNotSent;
     stream->Reset(ErrorCode::kInternalError);
