@@ -29,6 +29,7 @@ class RecordOf {
       raw_.realm = View(context.identity->realm);
       raw_.subject = View(context.identity->subject);
       raw_.user_name = View(context.identity->user_name);
+      raw_.actor = View(context.identity->actor);
     }
     raw_.groups = groups_.get();
     raw_.claims = claims_.get();

@@ -1,5 +1,7 @@
 #include "core/plugin/answers.h"
 
+#include <sgw/detail/raw.h>
+
 #include <algorithm>
 #include <limits>
 
@@ -8,6 +10,7 @@ namespace {
 
 constexpr std::uint64_t kMaxText = 1 << 20;
 constexpr std::uint64_t kMaxItems = 10'000;
+constexpr std::uint64_t kMaxLimits = 16;
 
 std::vector<std::string> TextsOf(sgw_views views) {
   std::vector<std::string> texts;
@@ -63,6 +66,8 @@ Identity IdentityOf(const sgw_identity& raw) {
   }
   identity.headers = EditsOf(raw.headers);
   identity.is_as_claimed = raw.as_claimed != 0;
+  if (SGW_HAS(&raw, actor)) identity.actor = TextOf(raw.actor);
+  if (SGW_HAS(&raw, made_from)) identity.made_from = TextsOf(raw.made_from);
   return identity;
 }
 
@@ -83,14 +88,29 @@ Route RouteOf(const sgw_route& raw) {
     Set(policy->max_sessions, route.policy.max_sessions);
     Set(policy->max_operations, route.policy.max_operations);
     Set(policy->calls_per_second, route.policy.calls_per_second);
+    if (SGW_HAS(policy, limit_count)) {
+      sgw::detail::ForEachRaw(policy->limits, std::min(policy->limit_count, kMaxLimits),
+                              [&](const sgw_limit& raw_limit) {
+                                if (SGW_HAS(&raw_limit, calls_per_second))
+                                  route.policy.limits.push_back(sgw::detail::FromRaw(raw_limit));
+                              });
+    }
   }
   return route;
 }
 
 Endpoint EndpointOf(const sgw_endpoint& raw) {
   if (!SGW_HAS(&raw, labels)) return {};
-  return {TextOf(raw.address),      TextOf(raw.incarnation), Secret(TextOf(raw.token)),
-          std::max(raw.weight, 1u), EditsOf(raw.headers),    PairsOf(raw.labels)};
+  Endpoint endpoint;
+  endpoint.address = TextOf(raw.address);
+  endpoint.incarnation = TextOf(raw.incarnation);
+  endpoint.token = Secret(TextOf(raw.token));
+  endpoint.weight = std::max(raw.weight, 1u);
+  endpoint.headers = EditsOf(raw.headers);
+  endpoint.labels = PairsOf(raw.labels);
+  if (SGW_HAS(&raw, tls) && raw.tls <= SGW_TLS_ON) endpoint.tls = static_cast<Tls>(raw.tls);
+  if (SGW_HAS(&raw, server_name)) endpoint.server_name = TextOf(raw.server_name);
+  return endpoint;
 }
 
 }  // namespace sgw::core

@@ -22,8 +22,9 @@ struct InstanceLife {
   std::string file;
   std::string name;
   std::atomic<bool> is_over{false};
-  std::mutex mutex;                  // Guards children.
-  std::set<std::uint64_t> children;  // child processes that run
+  std::atomic<std::uint64_t> identities_forgotten{0};  // how often: what was remembered before the last time is void
+  std::mutex mutex;                                    // Guards children.
+  std::set<std::uint64_t> children;                    // child processes that run
 };
 
 // One callback. Copies are the same one; when the last goes, the plugin's `drop` is called, once.

@@ -3,7 +3,9 @@
 
 #include <sgw/abi.h>
 
+#include <map>
 #include <memory>
+#include <string>
 
 #include "core/plugin/asks.h"
 #include "core/plugin/callbacks.h"
@@ -18,6 +20,8 @@ const sgw_host_table& HostFunctions();
 
 // Fills in the functions that take answers.
 void SetAnswerFunctions(sgw_host_table& table);
+// Fills in the HTTP client, secrets and what belongs to them.
+void SetHttpFunctions(sgw_host_table& table);
 
 // Takes back everything that an instance has borrowed. On the control thread.
 void TakeBack(const sgw_host& host);
@@ -30,4 +34,5 @@ struct sgw_host {
   sgw::core::HostServices& services;
   const std::shared_ptr<sgw::core::InstanceLife> life = std::make_shared<sgw::core::InstanceLife>();
   sgw::core::AskOwner owner{};
+  std::map<std::string, std::string> secret_files{};  // by the JSON pointer of the setting that is read from one
 };

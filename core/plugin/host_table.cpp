@@ -231,6 +231,7 @@ const sgw_host_table& HostFunctions() {
     t.abi_major = SGW_ABI_MAJOR;
     t.abi_minor = SGW_ABI_MINOR;
     SetAnswerFunctions(t);
+    SetHttpFunctions(t);
     t.log = Log;
     t.monotonic_ns = Monotonic;
     t.wall_ns = Wall;
@@ -263,6 +264,7 @@ void TakeBack(const sgw_host& host) {
     services.timers.erase(id);
     services.files.Unwatch(id);
   }
+  services.CancelHttp(host.life.get());
   std::set<std::uint64_t> children;
   {
     const std::lock_guard lock(host.life->mutex);

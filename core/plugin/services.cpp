@@ -24,4 +24,15 @@ void HostServices::OnControl(const std::function<void()>& function) {
   done.wait();
 }
 
+HttpClient& HostServices::http() {
+  const std::lock_guard lock(http_mutex_);
+  if (!http_) http_ = std::make_unique<HttpClient>();
+  return *http_;
+}
+
+void HostServices::CancelHttp(const void* owner) {
+  const std::lock_guard lock(http_mutex_);
+  if (http_) http_->CancelAll(owner);
+}
+
 }  // namespace sgw::core

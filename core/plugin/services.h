@@ -4,6 +4,8 @@
 #include <atomic>
 #include <cstdint>
 #include <functional>
+#include <memory>
+#include <mutex>
 #include <string>
 #include <unordered_map>
 
@@ -11,6 +13,7 @@
 #include "core/plugin/blocking_pool.h"
 #include "core/plugin/callbacks.h"
 #include "core/plugin/file_watcher.h"
+#include "core/plugin/http_client.h"
 #include "core/plugin/spawner.h"
 #include "core/worker/clock.h"
 #include "core/worker/metrics_registry.h"
@@ -25,6 +28,10 @@ struct HostServices {
 
   // Runs on the control thread and returns when it has run there, or never will.
   void OnControl(const std::function<void()>& function);
+
+  // Made when it is first asked for. Any thread.
+  HttpClient& http();
+  void CancelHttp(const void* owner);
 
   MetricsRegistry& metrics;
   Worker& control;
@@ -45,6 +52,10 @@ struct HostServices {
       on_lease_lost;
   std::function<void(const std::string& address, const std::string& incarnation, const std::string& reason)>
       on_endpoint_gone;
+
+ private:
+  std::mutex http_mutex_;  // Guards http_ while it is made.
+  std::unique_ptr<HttpClient> http_;
 };
 
 }  // namespace sgw::core

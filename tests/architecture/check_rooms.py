@@ -19,6 +19,7 @@ LIBRARIES = {
     "beast": (r"boost/beast", {"plugin", "admin"}),
     "nghttp2": (r"nghttp2/", {"http2"}),
     "openssl": (r"openssl/", {"http2", "plugin"}),
+    "curl": (r"curl/", {"plugin"}),
     "Boost.DLL": (r"boost/dll", {"plugin"}),
     "program_options": (r"boost/program_options", {"app"}),
     "grpc": (r"grpc(pp)?/|google/protobuf/|.*\.pb\.h$", {"admin", "app"}),

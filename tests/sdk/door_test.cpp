@@ -239,6 +239,6 @@ TEST_CASE("a host of another major version hears what to do") {
                                }};
   CHECK(Linked<Puppet>().entry(&table, &failure) == nullptr);
   CHECK(said ==
-        "built with SDK 0.1.0 for plugin ABI 1.0, this gateway speaks 2.0; rebuild with the gateway's SDK, or use "
-        "a gateway that speaks 1.0");
+        "built with SDK 0.1.0 for plugin ABI 1.1, this gateway speaks 2.1; rebuild with the gateway's SDK, or use "
+        "a gateway that speaks 1.1");
 }

@@ -145,11 +145,59 @@ TEST_CASE("snapshots are counted and metrics of one name have one type") {
   CHECK(host.MetricSum("n") == 3);
 }
 
-TEST_CASE("HTTP is answered with a sentence as long as the host has no client") {
+TEST_CASE("an HTTP request is answered as the test says, and remembered") {
   TestHost host;
-  Status status;
-  host.host().http().Send({.url = "http://x"}, [&](const Result<HttpResponse>& reply) { status = reply.status(); });
-  CHECK(status.code() == StatusCode::kUnimplemented);
+  host.OnHttp([](const HttpRequest& request) -> std::optional<Result<HttpResponse>> {
+    if (request.url == "http://nowhere") return Unavailable("no such host");
+    return HttpResponse{.status = 200, .headers = {{"etag", "7"}}, .body = request.method + " " + request.body};
+  });
+  std::vector<std::string> heard;
+  const auto hear = [&](const Result<HttpResponse>& reply) {
+    heard.push_back(reply ? reply->body + " " + std::string(*reply->header("etag")) : reply.status().message());
+  };
+
+  host.host().http().Send({.method = "POST", .url = "http://x", .body = "a"}, hear);
+  host.host().http().Send({.url = "http://nowhere"}, hear);
+  CHECK(heard.empty());  // never in line
+  host.RunPending();
+
+  CHECK(heard == std::vector<std::string>{"POST a 7", "no such host"});
+  CHECK(host.http_requests().at(0).method == "POST");
+  CHECK(host.live_callbacks() == 0);
+}
+
+TEST_CASE("a stream hears the pieces of its body, and nothing once it was let go") {
+  TestHost host;
+  host.OnHttp([](const HttpRequest&) { return std::nullopt; });
+  std::string body;
+  int ends = 0;
+  const auto open = [&] {
+    return host.host().http().Stream(
+        {.url = "http://x", .timeout = 0s}, [&](std::string_view piece) { body += piece; },
+        [&](const Result<HttpResponse>& reply) { ends += reply ? 1 : 100; });
+  };
+
+  HttpStream kept = open();
+  HttpStream gone = open();
+  gone.Reset();
+  CHECK(host.SendHttpBody("one ") == 1);
+  CHECK(host.SendHttpBody("two ") == 1);
+  host.FinishHttp(HttpResponse{.status = 200, .body = "three"});
+
+  CHECK(body == "one two three");
+  CHECK(ends == 1);
+  CHECK(host.live_callbacks() == 0);
+}
+
+TEST_CASE("a changed secret is told to whoever watches its setting") {
+  TestHost host;
+  std::string now;
+  const SecretWatch watch = host.host().WatchSecret("/password", [&](const Secret& secret) { now = secret.Reveal(); });
+
+  CHECK(host.ChangeSecret("/other", "x") == 0);
+  CHECK(host.ChangeSecret("/password", "swordfish") == 1);
+
+  CHECK(now == "swordfish");
 }
 
 TEST_CASE("the bearer token is found in either header, whatever the case of its scheme") {

@@ -5,8 +5,8 @@
 
 build_packages=(cmake ninja-build g++ ccache pkg-config libgrpc++-dev protobuf-compiler-grpc libprotobuf-dev
   protobuf-compiler libboost1.81-dev libboost-program-options1.81-dev libboost-filesystem1.81-dev
-  libboost-json1.81-dev libboost-url1.81-dev libyaml-cpp-dev libspdlog-dev libssl-dev doctest-dev libnghttp2-dev
-  prometheus-cpp-dev libc-ares-dev zlib1g-dev)
+  libboost-json1.81-dev libboost-url1.81-dev libyaml-cpp-dev libspdlog-dev libssl-dev doctest-dev
+  libcurl4-openssl-dev libnghttp2-dev prometheus-cpp-dev libc-ares-dev zlib1g-dev)
 lint_packages=(clang-format clang-tidy shellcheck)
 java_package=openjdk-17-jdk-headless
 

@@ -31,13 +31,13 @@
 #include <stdint.h>
 
 #define SGW_ABI_MAJOR 1
-#define SGW_ABI_MINOR 0
+#define SGW_ABI_MINOR 1
 
 /* Name of the one exported symbol and of the ELF section with the tag. */
 #define SGW_ENTRY_SYMBOL "sgw_plugin_entry"
 #define SGW_TAG_SECTION ".sgw.tag"
 /* The tag is this magic, then one JSON object, then zero bytes to the section's end. The object:
- *   {"name":"auth_portal","kind":"auth","abi":[1,0],"sdk":"0.1.0","sanitizer":"","capabilities":["next"],
+ *   {"name":"auth_portal","kind":"auth","abi":[1,1],"sdk":"0.1.0","sanitizer":"","capabilities":["next"],
  *    "settings":[<setting>...]}
  * <setting>: {"name":"timeout","type":"duration","required":false,"default":"2s","doc":"..."}; `type` is one of bool,
  * integer, number, string, secret, duration, size, list, map, object; list and map have "of":<setting without name>, and
@@ -155,7 +155,20 @@ typedef struct sgw_identity {
   uint64_t expiry_wall_ns;
   sgw_header_edits headers;
   sgw_view realm;       /* filled by the host: within it a subject is unique */
+  sgw_view actor;       /* who really called, when somebody acts for the subject; else empty. For records. */
+  sgw_views made_from;  /* request headers besides the credential that this answer was made from: the host remembers
+                           the answer for calls with the same values only, and removes them towards the driver */
 } sgw_identity;
+
+/* A limit that several subjects share: all calls whose Routes carry a limit of this name count together. -1: no limit. */
+typedef struct sgw_limit {
+  uint32_t size;
+  uint32_t reserved;
+  sgw_view name;            /* "team ads", as the refused caller reads it; at most 256 bytes */
+  int64_t max_sessions;
+  int64_t max_operations;   /* running at once */
+  int64_t calls_per_second;
+} sgw_limit;
 
 /* How the servers of one Route are used. Members with the value -1 (or share 0) leave the configuration's value. */
 typedef struct sgw_policy {
@@ -166,6 +179,8 @@ typedef struct sgw_policy {
   int64_t max_sessions;         /* per subject */
   int64_t max_operations;       /* running at once, per subject */
   int64_t calls_per_second;     /* per subject */
+  const sgw_limit* limits;      /* shared ones; at most 16, more are left out */
+  uint64_t limit_count;
 } sgw_policy;
 
 typedef struct sgw_route {
@@ -183,6 +198,12 @@ typedef struct sgw_route {
   sgw_header_edits headers;
 } sgw_route;
 
+enum {
+  SGW_TLS_CONFIGURED = 0, /* as the gateway's configuration says for drivers */
+  SGW_TLS_OFF = 1,
+  SGW_TLS_ON = 2, /* with the authorities and the client certificate of the gateway's configuration */
+};
+
 typedef struct sgw_endpoint {
   uint32_t size;
   uint32_t weight;      /* 0 counts as 1 */
@@ -191,6 +212,9 @@ typedef struct sgw_endpoint {
   sgw_view token;       /* bearer token that the driver wants; empty: none. A secret. */
   sgw_header_edits headers;
   sgw_pairs labels;
+  uint32_t tls;         /* SGW_TLS_*: how the host speaks to it */
+  uint32_t reserved;
+  sgw_view server_name; /* with TLS: the DNS name or address that its certificate must carry; empty: the address's host */
 } sgw_endpoint;
 
 /* ---- Answers ------------------------------------------------------------------------------------------------------ */
@@ -210,6 +234,9 @@ typedef struct sgw_auth_answer {
   uint32_t answer;
   const sgw_identity* identity;
   const sgw_status* status;
+  /* Beside an identity: it is good only for sessions that this subject has already, as after the end of a token's life;
+   * every other call ends with this status. Null: good for all calls. */
+  const sgw_status* only_bound;
 } sgw_auth_answer;
 
 typedef struct sgw_router_answer {
@@ -333,6 +360,7 @@ typedef struct sgw_record {
   uint64_t duration_ns;
   sgw_pairs claims;
   sgw_pairs labels; /* of the Route */
+  sgw_view actor;   /* who acted for the subject; else empty */
 } sgw_record;
 
 typedef struct sgw_audit_ops {
@@ -470,6 +498,32 @@ typedef struct sgw_child_exit {
   sgw_view error;    /* why it could not be started; else empty */
 } sgw_child_exit;
 
+typedef struct sgw_http_request {
+  uint32_t size;
+  uint32_t reserved;
+  sgw_view method; /* "GET" */
+  sgw_view url;    /* http:// or https://; a user name or password in it is refused */
+  sgw_pairs headers;
+  sgw_view body;
+  int64_t timeout_ms;          /* for everything, from the name's resolution to the last byte; 0: none, for streams */
+  uint64_t max_response_bytes; /* of the body; a longer one ends the request. 0: 1 MiB. Not for a streamed body */
+  sgw_view ca_file;            /* PEM file of the authorities that https servers are checked against; empty: the system's */
+  sgw_view certificate_file;   /* PEM files of a client certificate; empty: none */
+  sgw_view key_file;
+  sgw_view proxy;              /* "http://proxy.example:3128"; empty: none, whatever the environment says */
+  sgw_callback on_body;        /* control, const sgw_view*: a piece of the body of a 2xx response as it comes; null: the
+                                  body is in the response */
+  sgw_callback on_end;         /* control, once, const sgw_http_response* */
+} sgw_http_request;
+
+typedef struct sgw_http_response {
+  uint32_t size;
+  int32_t status;     /* of HTTP; 0 when there is no response */
+  sgw_pairs headers;  /* names in lower case */
+  sgw_view body;
+  const sgw_status* failure; /* why there is no response, or not all of it; null: it is whole */
+} sgw_http_response;
+
 /* Everything the host lends. A function that an older host does not have is not covered by `size`. Functions may be
  * called on any thread, from create() on until destroy() returns, unless they say otherwise. */
 typedef struct sgw_host_table {
@@ -533,14 +587,25 @@ typedef struct sgw_host_table {
   /* Which kinds of addresses the listeners that use this pipeline have: a set of SGW_EXPOSURE_*. */
   uint32_t (*exposure)(sgw_host*);
 
-  /* Places of the HTTP client and of secret notices; null until they exist. */
-  void (*http_send)(sgw_host*, const void* request, sgw_callback);
+  /* HTTP(S) requests. Connections are kept and shared; redirects are not followed; certificates are always checked.
+   * All failures are told through on_end. After http_cancel nothing more is called, but for what is on its way to the
+   * control thread already. From minor version 1 on. */
+  sgw_id (*http_send)(sgw_host*, const sgw_http_request*);
   void (*http_cancel)(sgw_host*, sgw_id);
-  void (*secret_read)(sgw_host*, sgw_view reference, sgw_callback);
-  void (*secret_watch)(sgw_host*, sgw_view reference, sgw_callback);
+
+  /* Secrets. A setting that the configuration gives by reference, as ${file:/run/secrets/portal}, is told again each
+   * time that what it refers to has changed: the callback runs on the control thread with a const sgw_view* of the new
+   * text. `setting` is the setting's JSON pointer, "/password". 0: there is no such setting, or it is not given by a
+   * reference that can change; the callback was dropped. From minor version 1 on. */
+  sgw_id (*secret_watch)(sgw_host*, sgw_view setting, sgw_callback);
+  void (*secret_unwatch)(sgw_host*, sgw_id);
 
   /* The child's process id, for operators; 0 while it is not known and after it has ended. May be null. */
   int64_t (*child_pid)(sgw_host*, sgw_id);
+
+  /* For auth: answers that the host remembers of this instance are forgotten, because keys or lists have changed: the
+   * next call of each connection is asked again. From minor version 1 on. */
+  void (*identities_forget)(sgw_host*);
 } sgw_host_table;
 
 /* The one exported symbol. Returns the plugin's table, which lives as long as the process, or null after it said why.

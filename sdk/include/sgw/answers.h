@@ -43,7 +43,7 @@ class Answer {
   Content content_;
 };
 
-using AuthAnswer = Answer<Identity, AsClaimed>;
+using AuthAnswer = Answer<Identity, AsClaimed, Lapsed>;
 using RouterAnswer = Answer<Route>;
 using PoolAnswer = Answer<Lease>;
 using DiscoveryAnswer = Answer<EndpointSnapshot>;

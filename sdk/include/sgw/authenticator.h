@@ -7,19 +7,20 @@ namespace sgw {
 
 // Authenticator answers one question: who is calling?
 //
-// Asked for each call whose credential the host does not remember, before anything of the call reaches a router or a
-// server. An exception, a forgotten answer or an Identity without a subject refuses the call; nothing lets it through
-// by mistake.
+// Asked for each call whose credential the host does not remember: each connection keeps its last Identity until that
+// expires or ForgetIdentities() is called, and asks again when the credential, or a header of `made_from`, is another.
+// Nothing of a call reaches a router or a server before the answer. An exception, a forgotten answer or an Identity
+// without a subject refuses the call; nothing lets it through by mistake.
 //
 // Safe for concurrent use. Authenticate() runs on a worker thread and never blocks.
 //
 // Capability: `static constexpr bool kMaySayNext = false;` for one that never says Next.
 class Authenticator : public Plugin {
  public:
-  // Identity: this is who it is. AsClaimed: take the client's word. Next: this is not my kind of credential, ask the
-  // next step; never for a credential of my kind that is wrong. Status: refused, in words that tell the caller what to
-  // do; UNAVAILABLE when the credential could not be checked.
-  virtual AuthAnswer Authenticate(const AuthCall& call) = 0;  // Identity, AsClaimed, Next, Status or Pending
+  // Identity: this is who it is. AsClaimed: take the client's word. Lapsed: good for the sessions that run. Next: this
+  // is not my kind of credential, ask the next step; never for a credential of my kind that is wrong. Status: refused,
+  // in words that tell the caller what to do; UNAVAILABLE when the credential could not be checked.
+  virtual AuthAnswer Authenticate(const AuthCall& call) = 0;  // Identity, AsClaimed, Lapsed, Next, Status or Pending
 };
 
 }  // namespace sgw

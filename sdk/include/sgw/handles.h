@@ -51,6 +51,17 @@ class IdHandle {
   sgw_id id_ = 0;
 };
 
+// Silences the callbacks of a handle that goes.
+struct Mute {
+  std::recursive_mutex mutex;  // Held while a callback runs; guards is_muted.
+  bool is_muted = false;
+
+  void Set() {
+    const std::lock_guard lock(mutex);
+    is_muted = true;
+  }
+};
+
 }  // namespace detail
 
 // A function that runs once, later. True as long as it was not reset; also after it ran.
@@ -60,6 +71,11 @@ class Timer : public detail::IdHandle<&sgw_host_table::timer_cancel> {
 
 // A watched path.
 class FileWatch : public detail::IdHandle<&sgw_host_table::file_unwatch> {
+  using IdHandle::IdHandle;
+};
+
+// A watched secret.
+class SecretWatch : public detail::IdHandle<&sgw_host_table::secret_unwatch> {
   using IdHandle::IdHandle;
 };
 
@@ -86,20 +102,16 @@ struct ChildSpec {
 class Child {
  public:
   // For the glue.
-  struct State {
-    std::recursive_mutex mutex;  // Held while a callback runs; guards is_muted.
-    bool is_muted = false;
-  };
   Child() = default;
-  Child(std::shared_ptr<detail::Link> link, std::shared_ptr<State> state, sgw_id id)
-      : link_(std::move(link)), state_(std::move(state)), id_(id) {}
+  Child(std::shared_ptr<detail::Link> link, std::shared_ptr<detail::Mute> mute, sgw_id id)
+      : link_(std::move(link)), mute_(std::move(mute)), id_(id) {}
   Child(Child&& other) noexcept
-      : link_(std::move(other.link_)), state_(std::move(other.state_)), id_(std::exchange(other.id_, 0)) {}
+      : link_(std::move(other.link_)), mute_(std::move(other.mute_)), id_(std::exchange(other.id_, 0)) {}
   Child& operator=(Child&& other) noexcept {
     if (this != &other) {
       Reset();
       link_ = std::move(other.link_);
-      state_ = std::move(other.state_);
+      mute_ = std::move(other.mute_);
       id_ = std::exchange(other.id_, 0);
     }
     return *this;
@@ -122,20 +134,17 @@ class Child {
   }
   void Reset() {
     if (id_ == 0) return;
-    {
-      const std::lock_guard lock(state_->mutex);
-      state_->is_muted = true;
-    }
+    mute_->Set();
     End();
     id_ = 0;
-    state_.reset();
+    mute_.reset();
     link_.reset();
   }
   explicit operator bool() const { return id_ != 0; }
 
  private:
   std::shared_ptr<detail::Link> link_;
-  std::shared_ptr<State> state_;
+  std::shared_ptr<detail::Mute> mute_;
   sgw_id id_ = 0;
 };
 

@@ -41,7 +41,7 @@ class Host {
  public:
   // For the glue.
   Host(std::shared_ptr<detail::Link> link, std::string name, std::string configuration_directory)
-      : link_(std::move(link)), name_(std::move(name)), directory_(std::move(configuration_directory)) {}
+      : link_(std::move(link)), name_(std::move(name)), directory_(std::move(configuration_directory)), http_(link_) {}
   Host(const Host&) = delete;
   Host& operator=(const Host&) = delete;
 
@@ -148,8 +148,26 @@ class Host {
             .remote = (set & SGW_EXPOSURE_REMOTE) != 0};
   }
 
-  // See <sgw/http.h> for what it can do today. Lives as long as the Host.
+  // Lives as long as the Host.
   HttpClient& http() { return http_; }
+
+  // Runs `run` with the new text each time that the secret behind a setting has changed, when the configuration gives
+  // it by a reference that can change, as ${file:/run/secrets/portal}; for every other setting it never runs. `setting`
+  // is the setting's JSON pointer: "/password".
+  [[nodiscard]] SecretWatch WatchSecret(std::string_view setting, std::function<void(Secret)> run) const {
+    const sgw_callback callback = detail::MakeMutable<sgw_view, std::function<void(Secret)>>(
+        link_, std::make_shared<detail::Mute>(), "a secret's change", std::move(run),
+        [](const std::function<void(Secret)>& tell, const sgw_view& text) {
+          tell(Secret(std::string(detail::Text(text))));
+        });
+    return {link_, link_->table()->secret_watch(link_->host(), detail::View(setting), callback)};
+  }
+
+  // For an Authenticator whose keys or lists have changed: the Identities that the gateway remembers of this instance
+  // are forgotten, and each connection's next call is asked again.
+  void ForgetIdentities() const {
+    link_->WithHost([](const sgw_host_table& table, sgw_host* host) { table.identities_forget(host); });
+  }
 
  private:
   sgw_series* Series(std::uint32_t type, std::string_view metric, std::string_view help, const StringMap& labels,
@@ -162,7 +180,7 @@ class Host {
   std::shared_ptr<detail::Link> link_;
   std::string name_;
   std::string directory_;
-  detail::NoHttpClient http_;
+  HttpClient http_;
 };
 
 }  // namespace sgw

@@ -56,7 +56,8 @@ struct Record {
   std::uint64_t bytes_to_client = 0;
   std::chrono::nanoseconds duration{};
   PairViews claims{};
-  PairViews labels{};  // of the Route
+  PairViews labels{};        // of the Route
+  std::string_view actor{};  // who acted for the subject
 };
 
 // All time series of the process at one moment: `families` in the shape of the C boundary, see sgw_metric_family.

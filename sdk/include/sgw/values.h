@@ -67,8 +67,11 @@ struct Identity {
   StringMap claims{};                // further facts for routers and audits; never secrets
   std::optional<WallTime> expiry{};  // the host asks again from then on
   HeaderEdits headers{};
-  std::string realm{};         // filled by the host
-  bool is_as_claimed = false;  // filled by the host: the client's word was taken, see AsClaimed
+  std::string actor{};                   // who really called, when somebody acts for the subject; for records
+  std::vector<std::string> made_from{};  // request headers besides the credential that decided; they do not reach the
+                                         // driver, and the host asks again when their values change
+  std::string realm{};                   // filled by the host
+  bool is_as_claimed = false;            // filled by the host: the client's word was taken, see AsClaimed
   friend bool operator==(const Identity&, const Identity&) = default;
 };
 
@@ -77,6 +80,13 @@ struct Identity {
 struct AsClaimed {
   std::string default_subject{};
   friend bool operator==(const AsClaimed&, const AsClaimed&) = default;
+};
+
+// A credential whose time is over, of a subject that may go on all the same: good for the sessions that it has already.
+// Every other call is refused with `refusal`.
+struct Lapsed {
+  Identity identity{};
+  Status refusal{};
 };
 
 // Not mine: the next step of this kind decides.
@@ -92,6 +102,15 @@ struct Pending {
 // How the sessions of a Route share servers.
 enum class Share : std::uint8_t { kSession = 1, kUser = 2, kTeam = 3 };
 
+// A limit that several subjects share: all calls whose Routes carry a limit of this name count together.
+struct Limit {
+  std::string name{};  // as the refused caller reads it: "team ads"; at most 256 bytes
+  std::optional<std::int64_t> max_sessions{};
+  std::optional<std::int64_t> max_operations{};  // running at once
+  std::optional<std::int64_t> calls_per_second{};
+  friend bool operator==(const Limit&, const Limit&) = default;
+};
+
 // How the servers of one Route are used. What is not set has the configuration's value.
 struct Policy {
   std::optional<Share> share{};
@@ -100,6 +119,7 @@ struct Policy {
   std::optional<std::int64_t> max_sessions{};      // per subject
   std::optional<std::int64_t> max_operations{};    // running at once, per subject
   std::optional<std::int64_t> calls_per_second{};  // per subject
+  std::vector<Limit> limits{};                     // shared ones; at most 16
   friend bool operator==(const Policy&, const Policy&) = default;
 };
 
@@ -123,6 +143,13 @@ struct Route {
   friend bool operator==(const Route&, const Route&) = default;
 };
 
+// How the host speaks to a server.
+enum class Tls : std::uint8_t {
+  kConfigured = SGW_TLS_CONFIGURED,  // as the gateway's configuration says for drivers
+  kOff = SGW_TLS_OFF,
+  kOn = SGW_TLS_ON,  // with the authorities and the client certificate of the gateway's configuration
+};
+
 // One server that speaks gRPC.
 struct Endpoint {
   std::string address{};      // "10.2.3.4:15002", "[::1]:15002", "driver.example:15002", "unix:/run/driver.sock"
@@ -131,6 +158,8 @@ struct Endpoint {
   std::uint32_t weight = 1;   // share of new sessions among its neighbours
   HeaderEdits headers{};
   StringMap labels{};
+  Tls tls = Tls::kConfigured;
+  std::string server_name{};  // with TLS: what its certificate must carry; empty: the address's host
   friend bool operator==(const Endpoint&, const Endpoint&) = default;
 };
 

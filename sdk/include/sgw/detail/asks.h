@@ -51,19 +51,23 @@ inline void Send(const sgw_host_table& table, sgw_host* host, sgw_ask ask, const
   if (answer.is_next()) return SendNext(give, host, ask);
   Identity claimed;
   const Identity* identity = answer.get<Identity>();
+  const Lapsed* lapsed = answer.get<Lapsed>();
+  if (lapsed && !lapsed->refusal.ok()) identity = &lapsed->identity;
   if (const auto* as_claimed = answer.get<AsClaimed>()) {
     claimed.subject = as_claimed->default_subject;
     claimed.is_as_claimed = true;
     identity = &claimed;
   } else if (!identity) {
-    return SendStatus(give, host, ask, answer.status());
+    return SendStatus(give, host, ask,
+                      lapsed ? Misanswer("with a lapsed identity without a refusal") : answer.status());
   } else if (identity->subject.empty()) {
     return SendStatus(give, host, ask, Misanswer("with an identity without a subject"));
   }
   const RawIdentity owned(*identity);
   sgw_identity raw = owned.get();
   raw.as_claimed = identity == &claimed ? 1 : 0;
-  const sgw_auth_answer out = {sizeof(out), SGW_ANSWER_VALUE, &raw, nullptr};
+  const sgw_status refusal = lapsed ? Raw(lapsed->refusal) : sgw_status{};
+  const sgw_auth_answer out = {sizeof(out), SGW_ANSWER_VALUE, &raw, nullptr, lapsed ? &refusal : nullptr};
   give(host, ask, &out);
 }
 

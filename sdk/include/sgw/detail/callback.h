@@ -42,31 +42,32 @@ inline sgw_callback MakeProbe(std::shared_ptr<Link> link, std::function<void(Sta
   return CallbackOf(std::unique_ptr<Context>(new Context{std::move(link), std::move(done)}));
 }
 
-// A child's output or its end, unless its handle has gone.
+// A function with an argument, unless its handle has gone.
 template <typename Raw, typename Function>
-sgw_callback MakeChildCallback(std::shared_ptr<Link> link, std::shared_ptr<Child::State> state, Function function,
-                               void (*tell)(const Function&, const Raw&)) {
+sgw_callback MakeMutable(std::shared_ptr<Link> link, std::shared_ptr<Mute> mute, const char* what, Function function,
+                         void (*tell)(const Function&, const Raw&)) {
   struct Context {
     std::shared_ptr<Link> link;
-    std::shared_ptr<Child::State> state;
+    std::shared_ptr<Mute> mute;
+    const char* what;
     Function function;
     void (*tell)(const Function&, const Raw&);
     void Call(const void* argument) {
       if (!function) return;
-      const std::shared_ptr<Child::State> kept = state;
+      const std::shared_ptr<Mute> kept = mute;
       const std::lock_guard lock(kept->mutex);
       if (kept->is_muted) return;
-      link->Callback("a child's event", [&] { tell(function, *static_cast<const Raw*>(argument)); });
+      link->Callback(what, [&] { tell(function, *static_cast<const Raw*>(argument)); });
     }
   };
   return CallbackOf(
-      std::unique_ptr<Context>(new Context{std::move(link), std::move(state), std::move(function), tell}));
+      std::unique_ptr<Context>(new Context{std::move(link), std::move(mute), what, std::move(function), tell}));
 }
 
 inline Child StartChild(const std::shared_ptr<Link>& link, ChildSpec spec) {
   const RawViews argv(spec.argv);
   const RawPairs environment(spec.environment);
-  auto state = std::make_shared<Child::State>();
+  auto mute = std::make_shared<Mute>();
   using OnLine = decltype(spec.on_line);
   using OnExit = decltype(spec.on_exit);
   const sgw_child_spec raw = {
@@ -76,14 +77,14 @@ inline Child StartChild(const std::shared_ptr<Link>& link, ChildSpec spec) {
       .environment = environment.get(),
       .working_directory = View(spec.working_directory),
       .output_path = View(spec.output_path),
-      .on_line = MakeChildCallback<sgw_view, OnLine>(
-          link, state, std::move(spec.on_line), [](const OnLine& tell, const sgw_view& line) { tell(Text(line)); }),
-      .on_exit = MakeChildCallback<sgw_child_exit, OnExit>(
-          link, state, std::move(spec.on_exit), [](const OnExit& tell, const sgw_child_exit& how) {
+      .on_line = MakeMutable<sgw_view, OnLine>(link, mute, "a child's line", std::move(spec.on_line),
+                                               [](const OnLine& tell, const sgw_view& line) { tell(Text(line)); }),
+      .on_exit = MakeMutable<sgw_child_exit, OnExit>(
+          link, mute, "a child's end", std::move(spec.on_exit), [](const OnExit& tell, const sgw_child_exit& how) {
             tell({.exit_code = how.exit_code, .signal = how.signal, .error = std::string(Text(how.error))});
           })};
   const sgw_id id = link->table()->child_start(link->host(), &raw);
-  return {link, std::move(state), id};
+  return {link, std::move(mute), id};
 }
 
 }  // namespace sgw::detail

@@ -121,7 +121,8 @@ inline Record FromRaw(const sgw_record& raw) {
           .bytes_to_client = raw.bytes_to_client,
           .duration = std::chrono::nanoseconds(raw.duration_ns),
           .claims = Pairs(raw.claims),
-          .labels = Pairs(raw.labels)};
+          .labels = Pairs(raw.labels),
+          .actor = SGW_HAS(&raw, actor) ? Text(raw.actor) : std::string_view()};
 }
 
 inline void SetTable(sgw_plugin& plugin, const Audit*) {

@@ -62,7 +62,10 @@ class RawEndpoint {
             .incarnation = View(value_.incarnation),
             .token = View(value_.token.Reveal()),
             .headers = headers_.get(),
-            .labels = labels_.get()};
+            .labels = labels_.get(),
+            .tls = static_cast<std::uint32_t>(value_.tls),
+            .reserved = 0,
+            .server_name = View(value_.server_name)};
   }
 
  private:
@@ -77,13 +80,19 @@ inline Endpoint FromRaw(const sgw_endpoint& raw) {
           .token = Secret(std::string(Text(raw.token))),
           .weight = raw.weight == 0 ? 1 : raw.weight,
           .headers = FromRaw(raw.headers),
-          .labels = Copy(raw.labels)};
+          .labels = Copy(raw.labels),
+          .tls = SGW_HAS(&raw, tls) && raw.tls <= SGW_TLS_ON ? static_cast<Tls>(raw.tls) : Tls::kConfigured,
+          .server_name = SGW_HAS(&raw, server_name) ? std::string(Text(raw.server_name)) : std::string()};
 }
 
 class RawIdentity {
  public:
   explicit RawIdentity(const Identity& identity)
-      : value_(identity), groups_(identity.groups), claims_(identity.claims), headers_(identity.headers) {}
+      : value_(identity),
+        groups_(identity.groups),
+        claims_(identity.claims),
+        headers_(identity.headers),
+        made_from_(identity.made_from) {}
   sgw_identity get() const {
     return {.size = sizeof(sgw_identity),
             .as_claimed = value_.is_as_claimed ? 1U : 0U,
@@ -93,7 +102,9 @@ class RawIdentity {
             .claims = claims_.get(),
             .expiry_wall_ns = RawTime(value_.expiry),
             .headers = headers_.get(),
-            .realm = View(value_.realm)};
+            .realm = View(value_.realm),
+            .actor = View(value_.actor),
+            .made_from = made_from_.get()};
   }
 
  private:
@@ -101,6 +112,7 @@ class RawIdentity {
   RawViews groups_;
   RawPairs claims_;
   RawEdits headers_;
+  RawViews made_from_;
 };
 
 inline Identity FromRaw(const sgw_identity& raw) {
@@ -111,6 +123,8 @@ inline Identity FromRaw(const sgw_identity& raw) {
                     .headers = FromRaw(raw.headers),
                     .realm = std::string(Text(raw.realm)),
                     .is_as_claimed = raw.as_claimed != 0};
+  if (SGW_HAS(&raw, actor)) identity.actor = Text(raw.actor);
+  if (SGW_HAS(&raw, made_from)) identity.made_from = Copy(raw.made_from);
   if (raw.expiry_wall_ns != 0) identity.expiry = WallTime(std::chrono::nanoseconds(raw.expiry_wall_ns));
   return identity;
 }
@@ -123,7 +137,8 @@ class RawRoute {
         attributes_(route.attributes),
         made_from_(route.made_from),
         headers_(route.headers),
-        policy_(RawPolicy(route.policy)) {}
+        limits_(RawLimits(route.policy)),
+        policy_(RawPolicy(route.policy, limits_)) {}
   // Valid as long as this object.
   sgw_route get() const {
     return {.size = sizeof(sgw_route),
@@ -140,14 +155,29 @@ class RawRoute {
   }
 
  private:
-  static sgw_policy RawPolicy(const Policy& policy) {
+  static std::vector<sgw_limit> RawLimits(const Policy& policy) {
+    std::vector<sgw_limit> limits;
+    limits.reserve(policy.limits.size());
+    for (const Limit& limit : policy.limits) {
+      limits.push_back({.size = sizeof(sgw_limit),
+                        .reserved = 0,
+                        .name = View(limit.name),
+                        .max_sessions = limit.max_sessions.value_or(-1),
+                        .max_operations = limit.max_operations.value_or(-1),
+                        .calls_per_second = limit.calls_per_second.value_or(-1)});
+    }
+    return limits;
+  }
+  static sgw_policy RawPolicy(const Policy& policy, const std::vector<sgw_limit>& limits) {
     return {.size = sizeof(sgw_policy),
             .share = policy.share ? static_cast<std::uint32_t>(*policy.share) : 0,
             .idle_timeout_ms = policy.idle_timeout ? policy.idle_timeout->count() : -1,
             .max_age_ms = policy.max_age ? policy.max_age->count() : -1,
             .max_sessions = policy.max_sessions.value_or(-1),
             .max_operations = policy.max_operations.value_or(-1),
-            .calls_per_second = policy.calls_per_second.value_or(-1)};
+            .calls_per_second = policy.calls_per_second.value_or(-1),
+            .limits = limits.data(),
+            .limit_count = limits.size()};
   }
 
   const Route& value_;
@@ -155,8 +185,24 @@ class RawRoute {
   RawPairs attributes_;
   RawViews made_from_;
   RawEdits headers_;
+  std::vector<sgw_limit> limits_;
   sgw_policy policy_;
 };
+
+// The elements of an array that is as wide as its writer knew the struct.
+template <typename Raw, typename F>
+void ForEachRaw(const Raw* items, std::uint64_t count, F each) {
+  const auto* at = reinterpret_cast<const char*>(items);
+  for (std::uint64_t i = 0; items && i < count; ++i, at += items->size) each(*reinterpret_cast<const Raw*>(at));
+}
+
+inline Limit FromRaw(const sgw_limit& raw) {
+  const auto known = [](std::int64_t value) { return value >= 0 ? std::optional(value) : std::nullopt; };
+  return {.name = std::string(Text(raw.name)),
+          .max_sessions = known(raw.max_sessions),
+          .max_operations = known(raw.max_operations),
+          .calls_per_second = known(raw.calls_per_second)};
+}
 
 inline Policy FromRaw(const sgw_policy& raw) {
   Policy policy;
@@ -166,6 +212,9 @@ inline Policy FromRaw(const sgw_policy& raw) {
   if (raw.max_sessions >= 0) policy.max_sessions = raw.max_sessions;
   if (raw.max_operations >= 0) policy.max_operations = raw.max_operations;
   if (raw.calls_per_second >= 0) policy.calls_per_second = raw.calls_per_second;
+  if (SGW_HAS(&raw, limit_count)) {
+    ForEachRaw(raw.limits, raw.limit_count, [&](const sgw_limit& each) { policy.limits.push_back(FromRaw(each)); });
+  }
   return policy;
 }
 

@@ -85,6 +85,20 @@ class TestHost {
   // The next children cannot be started, for this reason; empty: they can.
   void FailChildren(std::string reason);
 
+  // What becomes of HTTP requests; nothing: they stay open until FinishHttp(). By default nobody answers. The body of a
+  // response to a Stream() comes in one piece.
+  void OnHttp(std::function<std::optional<Result<HttpResponse>>(const HttpRequest&)> answer);
+  // A piece of the body for each open Stream(); their number.
+  std::size_t SendHttpBody(std::string_view piece);
+  void FinishHttp(const Result<HttpResponse>& response);
+  // All requests ever sent, the oldest first.
+  std::vector<HttpRequest> http_requests() const;
+
+  // The secret behind this setting is another one now: tells whoever watches it. The number of those.
+  std::size_t ChangeSecret(std::string_view setting, std::string_view text);
+  // How often ForgetIdentities() was called.
+  std::size_t forgotten_identities() const { return forgotten_identities_; }
+
   // What LeaseLost and EndpointGone said: (lease id, reason), (address incarnation, reason).
   StringMap lost_leases() const;
   StringMap gone_endpoints() const;
@@ -118,6 +132,11 @@ class TestHost {
     std::function<void()> run;
   };
 
+  struct OpenHttp {
+    sgw_id on_end;
+    sgw_id on_body;  // 0: no stream
+  };
+
   static TestHost& Of(sgw_host* host) { return *reinterpret_cast<TestHost*>(host); }
   template <typename A>
   void Answer(sgw_ask id, A answer);
@@ -127,6 +146,8 @@ class TestHost {
   void PostRun(sgw_id id, const Status& status);
   void FillAnswers();
   void FillRest();
+  void FillHttp();
+  void FinishHttp(const OpenHttp& request, const Result<HttpResponse>& response);
   sgw_id StartChild(const sgw_child_spec& spec);
 
   sgw_host_table table_{};
@@ -137,6 +158,7 @@ class TestHost {
   std::atomic<std::uint32_t> exposure_{SGW_EXPOSURE_LOOPBACK};
   std::atomic<std::size_t> stray_answers_{0};
   std::atomic<std::size_t> live_snapshots_{0};
+  std::atomic<std::size_t> forgotten_identities_{0};
 
   mutable std::mutex mutex_;  // Guards the members below.
   std::int64_t now_ns_ = 1'000'000'000;
@@ -144,7 +166,11 @@ class TestHost {
   std::vector<Due> due_;
   std::vector<LogLine> logs_;
   std::vector<std::pair<std::string, sgw_id>> watches_;
+  std::vector<std::pair<std::string, sgw_id>> secrets_;
+  std::vector<HttpRequest> http_requests_;
+  std::vector<OpenHttp> open_http_;
   std::function<std::optional<Status>(const Endpoint&)> find_;
+  std::function<std::optional<Result<HttpResponse>>(const HttpRequest&)> answer_http_;
   std::vector<sgw_id> open_probes_;
   std::vector<std::pair<sgw_id, std::shared_ptr<FakeChild>>> children_;
   std::string child_failure_;
@@ -159,4 +185,5 @@ class TestHost {
 
 }  // namespace sgw::testing
 
+#include <sgw/testing/test_host_http.h>
 #include <sgw/testing/test_host_impl.h>

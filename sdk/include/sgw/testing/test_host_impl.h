@@ -4,12 +4,15 @@
 
 namespace sgw::testing {
 
-inline TestHost::TestHost() : find_([](const Endpoint&) { return Status(); }) {
+inline TestHost::TestHost()
+    : find_([](const Endpoint&) { return Status(); }),
+      answer_http_([](const HttpRequest& request) { return Unavailable("nobody answers at " + request.url); }) {
   table_.size = sizeof(table_);
   table_.abi_major = SGW_ABI_MAJOR;
   table_.abi_minor = SGW_ABI_MINOR;
   FillAnswers();
   FillRest();
+  FillHttp();
   host_ = std::make_unique<Host>(std::make_shared<sgw::detail::Link>(&table_, handle()), "under_test", "");
 }
 
@@ -175,6 +178,9 @@ inline void TestHost::FillAnswers() {
   table_.answer_auth = [](sgw_host* host, sgw_ask ask, const sgw_auth_answer* raw) {
     if (raw->answer == SGW_ANSWER_VALUE && raw->identity->as_claimed != 0) {
       return Of(host).Answer<AuthAnswer>(ask, AsClaimed{std::string(sgw::detail::Text(raw->identity->subject))});
+    }
+    if (raw->answer == SGW_ANSWER_VALUE && raw->only_bound) {
+      return Of(host).Answer<AuthAnswer>(ask, Lapsed{FromRaw(*raw->identity), FromRaw(raw->only_bound)});
     }
     const sgw::Answer<Identity> plain = FromAnswer<Identity>(raw, [&] { return FromRaw(*raw->identity); });
     Of(host).Answer<AuthAnswer>(ask,
