@@ -12,13 +12,13 @@ make_environment() {
   [[ $(cat "$folder/.ready" 2>/dev/null) != "$*" ]] || return 0
   python=$(find_python) || die "no Python 3.10 or newer that can make environments." "Debian: apt-get install python3-venv"
   need_space "$space" "$1"
-  step "installing ${1} for Python"
+  step "installing ${1/==/ } for Python"
   rm -rf "$folder"
   logged "$(basename "$folder")" "Read the lines above, then run this again." bash -euc '
     folder=$1 python=$2
     shift 2
     "$python" -m venv "$folder"
-    "$folder/bin/python3" -m pip install --quiet --no-input --disable-pip-version-check --retries 5 --prefer-binary "$@"
+    "$folder/bin/python3" -m pip install --no-input --progress-bar off --disable-pip-version-check --retries 5 --prefer-binary "$@"
   ' - "$folder" "$python" "$@" || return 1
   printf '%s\n' "$*" >"$folder/.ready"
 }

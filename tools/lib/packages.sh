@@ -8,7 +8,6 @@ build_packages=(cmake ninja-build g++ ccache pkg-config libgrpc++-dev protobuf-c
   libboost-json1.81-dev libboost-url1.81-dev libyaml-cpp-dev libspdlog-dev libssl-dev doctest-dev
   libcurl4-openssl-dev libnghttp2-dev prometheus-cpp-dev libc-ares-dev zlib1g-dev)
 lint_packages=(clang-format clang-tidy shellcheck)
-java_package=openjdk-17-jdk-headless
 
 # Prints a Python that is new enough for PySpark 4 and can make environments; the system's own is asked first.
 find_python() {
@@ -33,10 +32,10 @@ install_packages() {
     case $step in
       build) wanted+=("${build_packages[@]}" curl ca-certificates) ;;
       lint) wanted+=("${lint_packages[@]}") ;;
-      java) find_java >/dev/null || wanted+=("$java_package") ;;
+      java) find_java >/dev/null || wanted+=(openjdk-17-jre-headless) ;;
       jvm | clients)
         [[ $step == jvm && -e $local_dir/jvm/4.2.0/.ready ]] || command -v mvn >/dev/null || wanted+=(maven)
-        command -v javac >/dev/null || wanted+=("$java_package")
+        command -v javac >/dev/null || wanted+=(openjdk-17-jdk-headless)
         ;;
     esac
     case $step in
