@@ -23,13 +23,14 @@ class Gateway:
     """Serving when the constructor returns.
 
     `config` is what a configuration file says, as a dict; a plain listener is put before its own, and the admin addresses
-    are filled in.
+    are filled in. `env` is added to the environment, its own and its children's.
     """
 
-    def __init__(self, config, folder=None):
+    def __init__(self, config, folder=None, env=None):
         self._own_folder = None if folder else tempfile.TemporaryDirectory(prefix="sgw-e2e-")
         self.folder = folder or self._own_folder.name
         self._config = config
+        self._env = env
         self._ports_file = os.path.join(self.folder, "ports.json")
         self.address = "127.0.0.1:0"
         self.start()
@@ -47,7 +48,7 @@ class Gateway:
             json.dump(config, file, indent=2)  # JSON is YAML.
         pathlib.Path(self._ports_file).unlink(missing_ok=True)
         self._process = Process([BINARY, "serve", "--config", path, "--ports-file", self._ports_file],
-                                os.path.join(self.folder, "gateway.log"))
+                                os.path.join(self.folder, "gateway.log"), self._env)
         ports = wait_until(self._ports, 20, "the gateway to listen")
         self.addresses = [listener["address"] for listener in ports["listeners"]]
         self.address = self.addresses[0]

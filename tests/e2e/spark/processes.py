@@ -1,6 +1,8 @@
 """Child processes of a test: started with a log file of their own, ended by id, shown when something goes wrong."""
 
+import contextlib
 import os
+import pathlib
 import re
 import signal
 import subprocess
@@ -70,3 +72,13 @@ def is_alive(pid):
             return file.read().rsplit(")", 1)[1].split()[0] != "Z"
     except FileNotFoundError:
         return False
+
+
+def with_environment(entry):
+    """The command lines, by id, of all processes that were given `entry`, NAME=value, in their environment."""
+    found = {}
+    for folder in pathlib.Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):  # Gone meanwhile, or another user's.
+            if entry.encode() in (folder / "environ").read_bytes().split(b"\0"):
+                found[int(folder.name)] = (folder / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+    return found

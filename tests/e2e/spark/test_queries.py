@@ -100,6 +100,11 @@ class Queries(gateway.GatewayTest):
         self.assertFalse(thread.is_alive(), "the query went on")
         self.assertRegex(str(failures[0]), "OPERATION_CANCELED|[Ii]nterrupt|cancel")
 
+    def test_an_interrupt_may_be_the_first_that_a_session_asks(self):
+        with session(self.target.url(user_id="alice")) as spark:
+            self.assertEqual(spark.interruptAll(), [])
+            self.assertEqual(spark.sql("SELECT 1").first()[0], 1)
+
     def test_progress_is_told_while_a_query_runs(self):
         told = []
         self.spark.registerProgressHandler(lambda stages, **_: told.append(len(stages)))

@@ -1,7 +1,8 @@
 """Whose session is whose, and which server it lives on."""
 
-import signal
+import json
 import os
+import signal
 import threading
 import time
 import unittest
@@ -9,9 +10,10 @@ import uuid
 
 from pyspark.errors import PySparkException
 from pyspark.sql import SparkSession
+from pyspark.sql import functions as F
 
 import gateway
-from processes import is_alive, wait_until
+from processes import is_alive, wait_until, with_environment
 from sessions import driver_pid, session, slow_query, stop
 
 
@@ -121,17 +123,31 @@ class LostServers(gateway.GatewayTest):
 
 @gateway.needs_gateway
 class PoolEnds(unittest.TestCase):
-    def test_servers_end_with_a_gateway_that_was_killed(self):
-        target = gateway.Gateway(gateway.pool_config(size=1))
-        self.addCleanup(target.close)
-        spark = SparkSession.builder.remote(target.url(user_id="alice")).create()
-        # PySpark would wait at its exit for what it still has to release, and try for ten minutes.
-        spark.client.disable_reattachable_execute()
-        spark.client.set_retry_policies([])
-        server = driver_pid(spark)
-        target.stop(signal.SIGKILL)
-        wait_until(lambda: not is_alive(server), 5, "the server to end with its gateway")
+    def servers(self, target, state):
+        described = json.loads(target.ask("pools")["pools"][0]["json"])
+        return sum(pool[state] for pool in described["pools"])
 
+    def test_servers_end_with_a_gateway_that_was_killed(self):
+        """Those in use, with the Python processes of their functions; the warm ones; and those that are being made."""
+        mark = f"SGW_E2E={uuid.uuid4()}"
+        target = gateway.Gateway(gateway.pool_config(size=2), env=dict([mark.split("=")]))
+        self.addCleanup(target.close)
+        wait_until(lambda: self.servers(target, "warm") == 2, 60, "two warm servers")
+        alice, bob = (SparkSession.builder.remote(target.url(user_id=user)).create() for user in ("alice", "bob"))
+        for spark in (alice, bob):
+            # PySpark would wait at its exit for what it still has to release, and try for ten minutes.
+            spark.client.disable_reattachable_execute()
+            spark.client.set_retry_policies([])
+        self.assertEqual(alice.range(1).select(F.udf(lambda n: n + 1, "long")("id")).first()[0], 1)
+        wait_until(lambda: self.servers(target, "warm") == 2, 60, "a warm server in the place of the one in use")
+        driver_pid(bob)
+        wait_until(lambda: self.servers(target, "starting") == 1 and self.servers(target, "leased") == 2, 5,
+                   "a server that is being made")
+        children = "\n".join(with_environment(mark).values())
+        self.assertIn("pyspark/daemon", children.replace(".", "/"))
+        self.assertGreaterEqual(children.count("SparkConnectServer"), 3)
+        target.stop(signal.SIGKILL)
+        wait_until(lambda: not with_environment(mark), 2, f"the end of {with_environment(mark)}")
 
 if __name__ == "__main__":
     unittest.main(verbosity=2)
