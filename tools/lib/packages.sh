@@ -7,6 +7,8 @@ build_packages=(cmake ninja-build g++ ccache pkg-config libgrpc++-dev protobuf-c
   protobuf-compiler libboost1.81-dev libboost-program-options1.81-dev libboost-filesystem1.81-dev
   libboost-json1.81-dev libboost-url1.81-dev libyaml-cpp-dev libspdlog-dev libssl-dev doctest-dev
   libcurl4-openssl-dev libnghttp2-dev prometheus-cpp-dev libc-ares-dev zlib1g-dev)
+bench_packages=(haproxy nginx-light nghttp2-proxy nghttp2-client openssl)
+bench_services=(haproxy nginx nghttpx)  # What these packages start, and the benchmark starts by itself.
 lint_packages=(clang-format clang-tidy shellcheck)
 
 # Prints a Python that is new enough for PySpark 4 and can make environments; the system's own is asked first.
@@ -31,6 +33,7 @@ install_packages() {
   for step in "$@"; do
     case $step in
       build) wanted+=("${build_packages[@]}" curl ca-certificates) ;;
+      bench) wanted+=("${bench_packages[@]}") ;;
       lint) wanted+=("${lint_packages[@]}") ;;
       java) find_java >/dev/null || wanted+=(openjdk-17-jre-headless) ;;
       jvm | clients)
@@ -39,7 +42,7 @@ install_packages() {
         ;;
     esac
     case $step in
-      spark | clients) [[ -x $local_dir/venv/bin/python3 ]] || find_python >/dev/null || wanted+=(python3 python3-venv) ;;
+      spark | clients | bench) [[ -x $local_dir/venv/bin/python3 ]] || find_python >/dev/null || wanted+=(python3 python3-venv) ;;
     esac
   done
   ((${#wanted[@]} > 0)) || return 0
@@ -58,4 +61,6 @@ install_packages() {
   logged apt "Read the lines above, then try by hand: apt-get install ${missing[*]}" \
     "${sudo[@]}" bash -c 'export DEBIAN_FRONTEND=noninteractive
       apt-get update -q && apt-get install -q -y --no-install-recommends -o DPkg::Lock::Timeout=300 "$@"' - "${missing[@]}"
+  [[ " ${missing[*]} " != *" haproxy "* && " ${missing[*]} " != *" nginx-light "* ]] ||
+    "${sudo[@]}" systemctl disable --now "${bench_services[@]}" >/dev/null 2>&1 || true
 }
