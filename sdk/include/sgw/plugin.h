@@ -16,6 +16,7 @@
 #include <sgw/host.h>
 #include <sgw/hot_pool.h>
 #include <sgw/json.h>
+#include <sgw/jwt.h>
 #include <sgw/launcher.h>
 #include <sgw/metrics.h>
 #include <sgw/router.h>
