@@ -29,6 +29,7 @@ class Subject {
   Subject(const Conformance& what, PluginSource source)
       : plugin(host, source, what.settings, what.configuration_directory) {
     REQUIRE_MESSAGE(plugin.created().ok(), "CONFORMANCE_SETTINGS are refused: ", plugin.created().message());
+    if (PrepareForConformance) PrepareForConformance(host);
   }
   ~Subject() {
     plugin.Destroy();

@@ -183,6 +183,10 @@ class TestHost {
   std::unique_ptr<Host> host_;
 };
 
+// Defined by the tests of a plugin that needs a service to start: prepares the host of the conformance suite, with
+// OnHttp() for example.
+__attribute__((weak)) void PrepareForConformance(TestHost& host);
+
 }  // namespace sgw::testing
 
 #include <sgw/testing/test_host_http.h>

@@ -1,0 +1,198 @@
+#include "auth_oidc.h"
+
+#include <openssl/evp.h>
+
+#include <algorithm>
+#include <cstring>
+#include <ctime>
+#include <utility>
+
+namespace sgw::plugins {
+namespace {
+
+// As many signatures are checked on the workers themselves; a storm goes to the threads that may wait.
+constexpr int kCheckedInLine = 2;
+constexpr std::size_t kMaxSubject = 256;
+
+std::string TimeText(WallTime time) {
+  const std::time_t seconds = std::chrono::system_clock::to_time_t(time);
+  std::tm parts{};
+  gmtime_r(&seconds, &parts);
+  char text[32];
+  return {text, std::strftime(text, sizeof(text), "%Y-%m-%d %H:%M UTC", &parts)};
+}
+
+bool IsPlain(std::string_view text) {
+  return !text.empty() && text.size() <= kMaxSubject &&
+         std::none_of(text.begin(), text.end(), [](unsigned char c) { return c < 0x20 || c == 0x7F; });
+}
+
+}  // namespace
+
+Status OidcSettings::Validate() const {
+  if (Status status = provider.Validate(); !status.ok()) return status;
+  if (audiences.empty()) return InvalidArgument("audiences: needs at least one");
+  if (algorithms.empty()) return InvalidArgument("algorithms: needs at least one");
+  for (const std::string& name : algorithms) {
+    if (!IsKnownAlgorithm(name)) {
+      return InvalidArgument("algorithms: '" + name +
+                             "' is none of RS256, RS384, RS512, PS256, PS384, PS512, ES256, "
+                             "ES384, ES512, EdDSA");
+    }
+  }
+  if (on_expired != "refuse" && on_expired != "grace") return InvalidArgument("on_expired: must be refuse or grace");
+  if (leeway < 0ms || leeway > 10min) return InvalidArgument("leeway: must be at most 10m");
+  if (remember_tokens < 1) return InvalidArgument("remember_tokens: must be at least 1");
+  return {};
+}
+
+Oidc::Oidc(OidcSettings settings, Host& host)
+    : settings_(std::move(settings)),
+      rules_{settings_.provider.issuer, settings_.audiences, settings_.leeway, settings_.id_tokens},
+      host_(host),
+      accepted_(host.MakeCounter("spark_gateway_auth_oidc_tokens_total", "Tokens that callers sent.",
+                                 {{"result", "checked"}})),
+      remembered_(host.MakeCounter("spark_gateway_auth_oidc_tokens_total", "Tokens that callers sent.",
+                                   {{"result", "remembered"}})),
+      refused_(host.MakeCounter("spark_gateway_auth_oidc_tokens_total", "Tokens that callers sent.",
+                                {{"result", "refused"}})),
+      known_(static_cast<std::size_t>(settings_.remember_tokens)),
+      provider_(settings_.provider, host) {}
+
+void Oidc::Stop(Completion<Status> done) {
+  provider_.Stop();
+  done(Status());
+}
+
+std::size_t Oidc::HashOfHash::operator()(const Hash& hash) const {
+  std::size_t front = 0;
+  std::memcpy(&front, hash.data(), sizeof(front));
+  return front;
+}
+
+Oidc::Hash Oidc::Sha256(std::string_view text) {
+  Hash hash{};
+  EVP_Digest(text.data(), text.size(), hash.data(), nullptr, EVP_sha256(), nullptr);
+  return hash;
+}
+
+Status Oidc::Refuse(Status why) {
+  refused_.Add();
+  return why;
+}
+
+AuthAnswer Oidc::Authenticate(const AuthCall& call) {
+  const auto text = call.bearer();
+  if (!text || !Jwt::HasForm(*text)) return Next{};
+  const Hash hash = Sha256(*text);
+  if (auto known = known_.Find(hash, host_.Now());
+      known && known->generation == provider_.generation() && known->identity.expiry > host_.WallNow()) {
+    remembered_.Add();
+    return std::move(known->identity);
+  }
+  auto parsed = Jwt::Parse(*text);
+  if (!parsed) return Refuse(parsed.status());
+  const auto token = std::make_shared<const Jwt>(*std::move(parsed));
+  const Json* const issuer = token->Claim("iss");
+  if (!issuer || !issuer->as_string() || *issuer->as_string() != rules_.issuer) return Next{};  // another provider's
+
+  const auto& allowed = settings_.algorithms;
+  if (std::find(allowed.begin(), allowed.end(), token->algorithm()) == allowed.end()) {
+    return Refuse(Unauthenticated("The token is signed with an algorithm that is not accepted here."));
+  }
+  if (Status status = CheckClaims(*token, rules_, host_.WallNow()); !status.ok()) return Refuse(std::move(status));
+  if (const auto identity = IdentityOf(*token); !identity) return Refuse(identity.status());
+
+  auto [pending, done] = call.Defer<AuthAnswer>();
+  if (checking_.fetch_add(1) < kCheckedInLine) {
+    Verify(token, hash, true, done);
+    --checking_;
+    return pending;
+  }
+  --checking_;
+  const Status queued = host_.RunBlocking([this, token, hash, done = done] { Verify(token, hash, true, done); });
+  if (!queued.ok()) done(Unavailable("Too many tokens are being checked just now. Try again.", RetryIn(1s)));
+  return pending;
+}
+
+void Oidc::Verify(const std::shared_ptr<const Jwt>& token, const Hash& hash, bool may_ask,
+                  const Completion<AuthAnswer>& done) {
+  const std::uint64_t generation = provider_.generation();  // before the keys: a withdrawal in between is noticed
+  const auto keys = provider_.keys();
+  if (!keys) {
+    return done(
+        Unavailable("The identity provider has not answered for a long time; tokens cannot be checked. Try "
+                    "again later.",
+                    RetryIn(10s)));
+  }
+  switch (keys->Verify(*token)) {
+    case KeySet::Verdict::kGood:
+      return done(Accept(*token, hash, generation));
+    case KeySet::Verdict::kBad:
+      return done(Refuse(Unauthenticated("The token's signature is wrong.")));
+    case KeySet::Verdict::kUnknownKey:
+      break;
+  }
+  if (!may_ask) return done(Refuse(Unauthenticated("The token is signed with a key that its issuer does not have.")));
+  provider_.AskAgain([this, token, hash, done] {
+    const Status queued = host_.RunBlocking([this, token, hash, done] { Verify(token, hash, false, done); });
+    if (!queued.ok()) done(Unavailable("Too many tokens are being checked just now. Try again.", RetryIn(1s)));
+  });
+}
+
+Result<Identity> Oidc::IdentityOf(const Jwt& token) const {
+  for (const auto& [claim, wanted] : settings_.required_claims) {
+    const std::vector<std::string> texts = token.Texts(claim);
+    const Json* const value = token.Claim(claim);
+    const bool is_flag = value && value->as_bool() && wanted == (*value->as_bool() ? "true" : "false");
+    if (is_flag || std::find(texts.begin(), texts.end(), wanted) != texts.end()) continue;
+    return Unauthenticated("The token's claim '" + claim + "' must be '" + wanted + "'.");
+  }
+  const auto text_of = [&](const std::string& claim) {
+    const Json* const found = token.Claim(claim);
+    return found && found->as_string() ? *found->as_string() : std::string();
+  };
+  Identity identity{.subject = text_of(settings_.subject)};
+  if (!IsPlain(identity.subject)) {
+    return Unauthenticated("The token's claim '" + settings_.subject + "' names nobody.");
+  }
+  if (std::string name = text_of(settings_.user_name); IsPlain(name)) identity.user_name = std::move(name);
+  for (const std::string& claim : settings_.groups) {
+    for (std::string& group : token.Texts(claim)) {
+      if (IsPlain(group)) identity.groups.push_back(std::move(group));
+    }
+  }
+  for (const std::string& claim : settings_.claims) {
+    if (std::string text = text_of(claim); IsPlain(text)) identity.claims.emplace_back(claim, std::move(text));
+  }
+  identity.expiry = JwtExpiry(token, rules_);
+  return identity;
+}
+
+AuthAnswer Oidc::Accept(const Jwt& token, const Hash& hash, std::uint64_t generation) {
+  auto identity = IdentityOf(token);
+  if (!identity) return Refuse(identity.status());
+  const WallTime now = host_.WallNow();
+  const WallTime expiry = *identity->expiry;
+  if (expiry > now) {
+    const auto left = std::chrono::duration_cast<Duration>(expiry - now);
+    known_.Put(hash, {*identity, generation}, host_.Now() + std::min(left, settings_.remember));
+    accepted_.Add();
+    return *std::move(identity);
+  }
+  Status refusal = Refuse(Unauthenticated("Your token ended at " + TimeText(expiry - rules_.leeway) +
+                                          ". Get a new one and connect with it: "
+                                          "sc://HOST:PORT/;use_ssl=true;token=<token>. A client that rereads its token "
+                                          "for each call needs no new session."));
+  if (settings_.on_expired != "grace" || now >= expiry + settings_.grace) return refusal;
+  identity->expiry = expiry + settings_.grace;
+  return Lapsed{*std::move(identity), std::move(refusal)};
+}
+
+std::string Oidc::Describe() const {
+  JsonWriter json;
+  json.BeginObject().Key("provider").Raw(provider_.Describe()).Member("remembered", known_.size()).EndObject();
+  return std::move(json).Text();
+}
+
+}  // namespace sgw::plugins

@@ -1,0 +1,3 @@
+#include "auth_oidc.h"
+
+SGW_AUTHENTICATOR("auth_oidc", sgw::plugins::Oidc, sgw::plugins::OidcSettings)

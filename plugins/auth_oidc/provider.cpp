@@ -1,0 +1,213 @@
+#include "provider.h"
+
+#include <algorithm>
+#include <charconv>
+#include <utility>
+
+namespace sgw::plugins {
+namespace {
+
+constexpr std::size_t kMaxWaiters = 1'000;
+constexpr int kTriesAtStart = 4;
+constexpr Duration kFirstPause = 1s;
+constexpr Duration kLongestPause = 60s;
+
+// https, or http to a host that is this machine.
+bool IsSafe(std::string_view url) {
+  if (url.starts_with("https://")) return true;
+  if (!url.starts_with("http://")) return false;
+  std::string_view host = url.substr(7);
+  host = host.substr(0, host.find_first_of("/?#"));
+  if (host.starts_with('[')) return host.starts_with("[::1]");
+  host = host.substr(0, host.find(':'));
+  if (host == "localhost") return true;
+  return host.starts_with("127.") && host.find_first_not_of("0123456789.") == std::string_view::npos;
+}
+
+// max-age of Cache-Control (RFC 9111); none when it does not say.
+std::optional<Duration> MaxAge(const HttpResponse& response) {
+  const std::string_view text = response.header("cache-control").value_or("");
+  const std::size_t at = text.find("max-age=");
+  if (at == std::string_view::npos) return std::nullopt;
+  std::int64_t seconds = 0;
+  const char* const begin = text.data() + at + 8;
+  if (std::from_chars(begin, text.data() + text.size(), seconds).ec != std::errc()) return std::nullopt;
+  return std::chrono::seconds(std::clamp<std::int64_t>(seconds, 0, 86'400));
+}
+
+}  // namespace
+
+Status ProviderSettings::Validate() const {
+  for (const auto& [name, url] : StringMap{{"issuer", issuer}, {"jwks_url", jwks_url}}) {
+    const bool is_left_out = name == "jwks_url" && url.empty();
+    if (is_left_out || IsSafe(url)) continue;
+    return InvalidArgument(name + ": '" + url + "' must begin with https:// (http:// only to this machine itself)");
+  }
+  if (refresh < refresh_floor) return InvalidArgument("refresh: must not be shorter than refresh_floor");
+  return {};
+}
+
+Provider::Provider(ProviderSettings settings, Host& host)
+    : settings_(std::move(settings)),
+      host_(host),
+      refreshed_(host.MakeCounter("spark_gateway_auth_oidc_refreshes_total", "Requests for the provider's keys.",
+                                  {{"result", "ok"}})),
+      failed_(host.MakeCounter("spark_gateway_auth_oidc_refreshes_total", "Requests for the provider's keys.",
+                               {{"result", "failed"}})),
+      count_(host.MakeGauge("spark_gateway_auth_oidc_keys", "Keys of the provider that can be used.")) {}
+
+void Provider::Start(Completion<Status> done) {
+  started_ = std::move(done);
+  is_starting_ = true;
+  Fetch();
+}
+
+void Provider::Stop() {
+  is_stopped_ = true;
+  timer_.Reset();
+  {
+    const std::lock_guard lock(asking_mutex_);
+    asking_.Reset();
+  }
+  started_ = {};
+}
+
+std::shared_ptr<const KeySet> Provider::keys() const {
+  const std::lock_guard lock(mutex_);
+  return keys_ && host_.Now() - fetched_at_ <= settings_.keep_keys ? keys_ : nullptr;
+}
+
+void Provider::AskAgain(std::function<void()> then) {
+  bool is_new = false;
+  {
+    const std::lock_guard lock(mutex_);
+    const bool is_early = was_asked_ && host_.Now() - asked_at_ < settings_.refresh_floor;
+    if ((is_asking_ || !is_early) && waiters_.size() < kMaxWaiters) {
+      waiters_.push_back(std::exchange(then, nullptr));
+      is_new = !std::exchange(is_asking_, true);
+    }
+  }
+  if (then) return then();
+  if (!is_new) return;
+  const std::lock_guard lock(asking_mutex_);
+  asking_ = host_.StartTimer(0ms, [this] { Fetch(); });
+}
+
+void Provider::Fetch() {
+  if (is_stopped_) return;
+  {
+    const std::lock_guard lock(mutex_);
+    is_asking_ = true;
+    was_asked_ = true;
+    asked_at_ = host_.Now();
+  }
+  if (!settings_.jwks_url.empty()) return FetchKeys(settings_.jwks_url);
+  std::string url = settings_.issuer;
+  if (url.ends_with('/')) url.pop_back();
+  Ask(url + "/.well-known/openid-configuration", [this](const Result<HttpResponse>& response) {
+    if (!response) return Fail(response.status());
+    const auto document = Json::Parse(response->body);
+    if (!document) return Fail(Unavailable("its discovery document is no JSON: " + document.status().message()));
+    if (document->String("/issuer") != settings_.issuer) {
+      return Fail(Unavailable("its discovery document is of the issuer '" + document->String("/issuer") + "'"));
+    }
+    const std::string keys = document->String("/jwks_uri");
+    if (!IsSafe(keys)) return Fail(Unavailable("its discovery document has no jwks_uri with https://"));
+    FetchKeys(keys);
+  });
+}
+
+void Provider::FetchKeys(const std::string& url) {
+  Ask(url, [this](const Result<HttpResponse>& response) {
+    if (!response) return Fail(response.status());
+    Take(*response);
+  });
+}
+
+void Provider::Ask(const std::string& url, Fetched then) {
+  host_.http().Send(
+      {.url = url,
+       .headers = {{"accept", "application/json"}},
+       .timeout = settings_.timeout,
+       .ca_file = settings_.ca_file.empty() ? "" : host_.Path(settings_.ca_file),
+       .proxy = settings_.proxy},
+      [this, url, then = std::move(then)](Result<HttpResponse> response) {
+        if (is_stopped_) return;
+        if (response && response->status != 200) {
+          return then(Unavailable(url + " answered with HTTP status " + std::to_string(response->status)));
+        }
+        then(std::move(response));
+      });
+}
+
+void Provider::Take(const HttpResponse& response) {
+  auto keys = KeySet::Parse(response.body);
+  if (!keys) return Fail(keys.status());
+  bool is_withdrawn = false;
+  bool was_failing = false;
+  {
+    const std::lock_guard lock(mutex_);
+    is_withdrawn = keys_ && !(*keys)->HasAllOf(*keys_);
+    keys_ = *keys;
+    fetched_at_ = host_.Now();
+    was_failing = !std::exchange(last_error_, "").empty();
+  }
+  failures_ = 0;
+  refreshed_.Add();
+  count_.Set(static_cast<double>((*keys)->size()));
+  if (was_failing) host_.Info("the identity provider answers again");
+  if (is_withdrawn) {
+    ++generation_;
+    host_.ForgetIdentities();
+    host_.Info("the identity provider has withdrawn a key; what it had signed is checked again");
+  }
+  const Duration age = std::min(settings_.refresh, MaxAge(response).value_or(settings_.refresh));
+  Finish(std::max<Duration>(age * 4 / 5, settings_.refresh_floor));  // ahead of its end
+}
+
+void Provider::Fail(const Status& why) {
+  bool was_failing = false;
+  {
+    const std::lock_guard lock(mutex_);
+    was_failing = !std::exchange(last_error_, why.message()).empty();
+  }
+  failed_.Add();
+  ++failures_;
+  if (!was_failing) host_.Warn("the keys of " + settings_.issuer + " cannot be had: " + why.message());
+  if (is_starting_ && failures_ >= kTriesAtStart) {
+    is_starting_ = false;
+    started_(FailedPrecondition("the keys of " + settings_.issuer + " cannot be had: " + why.message()));
+  }
+  const auto doubled = kFirstPause * (1 << std::min(failures_ - 1, 6));
+  Finish(is_starting_ ? doubled
+                      : std::clamp<Duration>(doubled, settings_.refresh_floor,
+                                             std::max(kLongestPause, settings_.refresh_floor)));
+}
+
+void Provider::Finish(Duration next) {
+  std::vector<std::function<void()>> waiters;
+  {
+    const std::lock_guard lock(mutex_);
+    is_asking_ = false;
+    waiters.swap(waiters_);
+  }
+  timer_ = host_.StartTimer(next, [this] { Fetch(); });
+  if (is_starting_ && failures_ == 0) {
+    is_starting_ = false;
+    started_(Status());
+  }
+  for (const auto& waiter : waiters) waiter();
+}
+
+std::string Provider::Describe() const {
+  JsonWriter json;
+  const std::lock_guard lock(mutex_);
+  const auto age = std::chrono::duration_cast<std::chrono::milliseconds>(host_.Now() - fetched_at_).count();
+  json.BeginObject().Member("issuer", settings_.issuer).Member("keys", keys_ ? keys_->size() : 0);
+  if (keys_) json.Member("age_ms", age);
+  if (!last_error_.empty()) json.Member("last_error", last_error_);
+  json.EndObject();
+  return std::move(json).Text();
+}
+
+}  // namespace sgw::plugins

@@ -1,0 +1,106 @@
+// Provider: the identity provider's keys, fetched before they are needed and kept when it does not answer.
+#pragma once
+
+#include <sgw/plugin.h>
+
+#include <atomic>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include "jwks.h"
+
+namespace sgw::plugins {
+
+struct ProviderSettings {
+  std::string issuer;
+  std::string jwks_url;
+  Duration refresh = 15min;
+  Duration refresh_floor = 30s;
+  Duration keep_keys = 24h;
+  Duration timeout = 10s;
+  std::string ca_file;
+  std::string proxy;
+
+  static constexpr auto kSchema = Settings(
+      Setting("issuer", &ProviderSettings::issuer,
+              "What a token's `iss` says, byte for byte; its discovery document is "
+              "asked for the keys.",
+              kRequired),
+      Setting("jwks_url", &ProviderSettings::jwks_url,
+              "Where the keys are, for a provider without a discovery document."),
+      Setting("refresh", &ProviderSettings::refresh, "How old the keys get; less when the provider says so (max-age)."),
+      Setting("refresh_floor", &ProviderSettings::refresh_floor,
+              "The least time between two requests, however many "
+              "tokens name a key that is not known."),
+      Setting("keep_keys", &ProviderSettings::keep_keys,
+              "How long the keys stay good while the provider does not answer."),
+      Setting("timeout", &ProviderSettings::timeout, "How long one request may take."),
+      Setting("ca_file", &ProviderSettings::ca_file,
+              "PEM file of the authorities that the provider's certificate is "
+              "checked against; else the system's."),
+      Setting("proxy", &ProviderSettings::proxy, "HTTP proxy on the way to the provider."));
+
+  // https, or http to this machine.
+  Status Validate() const;
+};
+
+// Safe for concurrent use, except that Start and Stop run on the control thread.
+class Provider {
+ public:
+  Provider(ProviderSettings settings, Host& host);
+
+  // Answers when the keys are here, or why they cannot be had, after a few tries.
+  void Start(Completion<Status> done);
+  void Stop();
+
+  // The keys; null when the last ones are older than keep_keys.
+  std::shared_ptr<const KeySet> keys() const;
+  // Calls `then` when the provider has been asked again (control thread); at once and on this thread when it was asked
+  // within the floor, or too many wait already.
+  void AskAgain(std::function<void()> then);
+  // Grows when keys were withdrawn: what was believed by them has to be checked again.
+  std::uint64_t generation() const { return generation_; }
+  // When the keys came, for operators.
+  std::string Describe() const;
+
+ private:
+  using Fetched = std::function<void(Result<HttpResponse>)>;
+
+  void Fetch();
+  void FetchKeys(const std::string& url);
+  void Ask(const std::string& url, Fetched then);
+  void Take(const HttpResponse& response);
+  void Fail(const Status& why);
+  void Finish(Duration next);
+
+  const ProviderSettings settings_;
+  Host& host_;
+  const Counter refreshed_;
+  const Counter failed_;
+  const Gauge count_;
+
+  std::atomic<std::uint64_t> generation_{0};
+  mutable std::mutex mutex_;  // Guards the members up to last_error_.
+  std::shared_ptr<const KeySet> keys_;
+  MonotonicTime fetched_at_{};
+  MonotonicTime asked_at_{};
+  bool is_asking_ = false;
+  bool was_asked_ = false;
+  std::vector<std::function<void()>> waiters_;
+  std::string last_error_;
+
+  // The control thread's.
+  Completion<Status> started_;
+  bool is_starting_ = false;
+  bool is_stopped_ = false;
+  int failures_ = 0;
+
+  std::mutex asking_mutex_;  // Guards asking_.
+  Timer asking_;             // These go first: their callbacks use what stands above.
+  Timer timer_;
+};
+
+}  // namespace sgw::plugins
