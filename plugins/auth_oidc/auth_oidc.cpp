@@ -81,6 +81,12 @@ Status Oidc::Refuse(Status why) {
   return why;
 }
 
+AuthAnswer Oidc::As(const Acting& acting, Identity identity) {
+  auto acted = acting.Apply(std::move(identity));
+  if (!acted) return Refuse(acted.status());
+  return *std::move(acted);
+}
+
 AuthAnswer Oidc::Authenticate(const AuthCall& call) {
   const auto text = call.bearer();
   if (!text || !Jwt::HasForm(*text)) return Next{};
@@ -88,11 +94,10 @@ AuthAnswer Oidc::Authenticate(const AuthCall& call) {
   if (auto known = known_.Find(hash, host_.Now());
       known && known->generation == provider_.generation() && known->identity.expiry > host_.WallNow()) {
     remembered_.Add();
-    return std::move(known->identity);
+    return As(Acting(settings_.delegation, call), std::move(known->identity));
   }
-  auto parsed = Jwt::Parse(*text);
-  if (!parsed) return Refuse(parsed.status());
-  const auto token = std::make_shared<const Jwt>(*std::move(parsed));
+  auto token = Jwt::Parse(*text);
+  if (!token) return Refuse(token.status());
   const Json* const issuer = token->Claim("iss");
   if (!issuer || !issuer->as_string() || *issuer->as_string() != rules_.issuer) return Next{};  // another provider's
 
@@ -104,40 +109,38 @@ AuthAnswer Oidc::Authenticate(const AuthCall& call) {
   if (const auto identity = IdentityOf(*token); !identity) return Refuse(identity.status());
 
   auto [pending, done] = call.Defer<AuthAnswer>();
-  if (checking_.fetch_add(1) < kCheckedInLine) {
-    Verify(token, hash, true, done);
-    --checking_;
-    return pending;
-  }
+  const auto check = std::make_shared<const Check>(
+      Check{*std::move(token), hash, Acting(settings_.delegation, call), std::move(done)});
+  const bool is_in_line = checking_.fetch_add(1) < kCheckedInLine;
+  if (is_in_line) Verify(check, true);
   --checking_;
-  const Status queued = host_.RunBlocking([this, token, hash, done = done] { Verify(token, hash, true, done); });
-  if (!queued.ok()) done(Unavailable("Too many tokens are being checked just now. Try again.", RetryIn(1s)));
+  if (!is_in_line) VerifyLater(check, true);
   return pending;
 }
 
-void Oidc::Verify(const std::shared_ptr<const Jwt>& token, const Hash& hash, bool may_ask,
-                  const Completion<AuthAnswer>& done) {
+void Oidc::VerifyLater(const std::shared_ptr<const Check>& check, bool may_ask) {
+  const Status queued = host_.RunBlocking([this, check, may_ask] { Verify(check, may_ask); });
+  if (!queued.ok()) check->done(Unavailable("Too many tokens are being checked just now. Try again.", RetryIn(1s)));
+}
+
+void Oidc::Verify(const std::shared_ptr<const Check>& check, bool may_ask) {
   const std::uint64_t generation = provider_.generation();  // before the keys: a withdrawal in between is noticed
   const auto keys = provider_.keys();
   if (!keys) {
-    return done(
-        Unavailable("The identity provider has not answered for a long time; tokens cannot be checked. Try "
-                    "again later.",
-                    RetryIn(10s)));
+    return check->done(Unavailable(
+        "The identity provider has not answered for a long time; tokens cannot be checked. Try again later.",
+        RetryIn(10s)));
   }
-  switch (keys->Verify(*token)) {
+  switch (keys->Verify(check->token)) {
     case KeySet::Verdict::kGood:
-      return done(Accept(*token, hash, generation));
+      return check->done(Accept(*check, generation));
     case KeySet::Verdict::kBad:
-      return done(Refuse(Unauthenticated("The token's signature is wrong.")));
+      return check->done(Refuse(Unauthenticated("The token's signature is wrong.")));
     case KeySet::Verdict::kUnknownKey:
       break;
   }
-  if (!may_ask) return done(Refuse(Unauthenticated("The token is signed with a key that its issuer does not have.")));
-  provider_.AskAgain([this, token, hash, done] {
-    const Status queued = host_.RunBlocking([this, token, hash, done] { Verify(token, hash, false, done); });
-    if (!queued.ok()) done(Unavailable("Too many tokens are being checked just now. Try again.", RetryIn(1s)));
-  });
+  if (may_ask) return provider_.AskAgain([this, check] { VerifyLater(check, false); });
+  check->done(Refuse(Unauthenticated("The token is signed with a key that its issuer does not have.")));
 }
 
 Result<Identity> Oidc::IdentityOf(const Jwt& token) const {
@@ -169,16 +172,16 @@ Result<Identity> Oidc::IdentityOf(const Jwt& token) const {
   return identity;
 }
 
-AuthAnswer Oidc::Accept(const Jwt& token, const Hash& hash, std::uint64_t generation) {
-  auto identity = IdentityOf(token);
+AuthAnswer Oidc::Accept(const Check& check, std::uint64_t generation) {
+  auto identity = IdentityOf(check.token);
   if (!identity) return Refuse(identity.status());
   const WallTime now = host_.WallNow();
   const WallTime expiry = *identity->expiry;
   if (expiry > now) {
     const auto left = std::chrono::duration_cast<Duration>(expiry - now);
-    known_.Put(hash, {*identity, generation}, host_.Now() + std::min(left, settings_.remember));
+    known_.Put(check.hash, {*identity, generation}, host_.Now() + std::min(left, settings_.remember));
     accepted_.Add();
-    return *std::move(identity);
+    return As(check.acting, *std::move(identity));
   }
   Status refusal = Refuse(Unauthenticated("Your token ended at " + TimeText(expiry - rules_.leeway) +
                                           ". Get a new one and connect with it: "
@@ -186,7 +189,9 @@ AuthAnswer Oidc::Accept(const Jwt& token, const Hash& hash, std::uint64_t genera
                                           "for each call needs no new session."));
   if (settings_.on_expired != "grace" || now >= expiry + settings_.grace) return refusal;
   identity->expiry = expiry + settings_.grace;
-  return Lapsed{*std::move(identity), std::move(refusal)};
+  auto acted = check.acting.Apply(*std::move(identity));
+  if (!acted) return acted.status();
+  return Lapsed{*std::move(acted), std::move(refusal)};
 }
 
 std::string Oidc::Describe() const {

@@ -1,6 +1,7 @@
 // Oidc knows callers by the signed tokens of an OpenID Connect provider.
 #pragma once
 
+#include <sgw/delegation.h>
 #include <sgw/plugin.h>
 
 #include <array>
@@ -28,6 +29,7 @@ struct OidcSettings {
   bool id_tokens = false;
   std::string on_expired = "refuse";
   Duration grace = 8h;
+  std::vector<Delegation> delegation;
   Duration remember = 5min;
   std::int64_t remember_tokens = 10'000;
 
@@ -47,6 +49,7 @@ struct OidcSettings {
               "What becomes of new calls of a running session whose token has "
               "ended: `refuse`, or `grace` for as long as `grace` says."),
       Setting("grace", &OidcSettings::grace, "How long sessions may go on after their token, with on_expired: grace."),
+      Setting("delegation", &OidcSettings::delegation, kDelegationDoc),
       Setting("remember", &OidcSettings::remember, "How long a token that was checked is not checked again."),
       Setting("remember_tokens", &OidcSettings::remember_tokens, "How many are remembered at most."));
 
@@ -75,11 +78,21 @@ class Oidc : public Authenticator {
   static Hash Sha256(std::string_view text);
   // Who the claims say that it is; a refusal for claims that are not as they must be.
   Result<Identity> IdentityOf(const Jwt& token) const;
+  // One token that is being checked.
+  struct Check {
+    Jwt token;
+    Hash hash;
+    Acting acting;
+    Completion<AuthAnswer> done{};
+  };
+
   // Checks the signature, and asks the provider once for a key that is not known.
-  void Verify(const std::shared_ptr<const Jwt>& token, const Hash& hash, bool may_ask,
-              const Completion<AuthAnswer>& done);
+  void Verify(const std::shared_ptr<const Check>& check, bool may_ask);
+  // The same on a thread that may wait.
+  void VerifyLater(const std::shared_ptr<const Check>& check, bool may_ask);
   // What a token with a good signature is worth.
-  AuthAnswer Accept(const Jwt& token, const Hash& hash, std::uint64_t generation);
+  AuthAnswer Accept(const Check& check, std::uint64_t generation);
+  AuthAnswer As(const Acting& acting, Identity identity);
   Status Refuse(Status why);
 
   const OidcSettings settings_;

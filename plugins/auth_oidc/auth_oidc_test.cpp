@@ -397,6 +397,28 @@ TEST_CASE("when the threads that may wait are taken, a caller is told to come ba
   CHECK(status.retry_delay() == 1s);
 }
 
+TEST_CASE("a service that may act for people does so, also with a token that is remembered") {
+  Rig rig(R"("delegation":[{"services":["playground"],"groups":["playground"]}])");
+  rig.Start();
+  const std::string token = rig.signer.Sign("ES256", Rig::Claims("sub", R"("playground")"));
+  const auto ask = [&](const std::string& person) {
+    auto asked =
+        rig.plugin.Authenticate(AnyCall().Header("authorization", "Bearer " + token).Header("x-spark-act-for", person));
+    return asked.Wait();
+  };
+  for (const char* person : {"alice", "bob"}) {
+    const AuthAnswer answer = ask(person);
+    REQUIRE(answer.get<Identity>());
+    CHECK(answer.get<Identity>()->subject == person);
+    CHECK(answer.get<Identity>()->actor == "playground");
+  }
+  CHECK(rig.Ask(token).get<Identity>()->subject == "playground");
+  auto other = rig.plugin.Authenticate(AnyCall()
+                                           .Header("authorization", "Bearer " + rig.signer.Sign("ES256", Rig::Claims()))
+                                           .Header("x-spark-act-for", "bob"));
+  CHECK(other.Wait().status().code() == StatusCode::kPermissionDenied);
+}
+
 TEST_CASE("settings that make no sense are refused") {
   const auto said = [](const std::string& more) {
     TestHost host;
