@@ -39,8 +39,8 @@ class FakeCall {
   }
   // A verified client certificate.
   FakeCall& Certificate(std::string subject, std::vector<std::string> dns_names = {},
-                        std::vector<std::string> uris = {}) {
-    return Set([&] { tls_ = Tls{std::move(subject), std::move(dns_names), std::move(uris)}; });
+                        std::vector<std::string> uris = {}, std::string der = {}) {
+    return Set([&] { tls_ = Tls{std::move(subject), std::move(dns_names), std::move(uris), std::move(der)}; });
   }
   // What auth and router have said, for the kinds that are asked after them.
   FakeCall& As(sgw::Identity who) {
@@ -64,14 +64,15 @@ class FakeCall {
   auto Use(F use) const {
     const FakeCall copy = *this;
     const sgw::detail::RawPairs headers(copy.headers_);
-    const sgw::detail::RawViews dns_names(copy.tls_ ? copy.tls_->dns_names : std::vector<std::string>());
-    const sgw::detail::RawViews uris(copy.tls_ ? copy.tls_->uris : std::vector<std::string>());
+    const std::vector<std::string> none;
+    const sgw::detail::RawViews dns_names(copy.tls_ ? copy.tls_->dns_names : none);
+    const sgw::detail::RawViews uris(copy.tls_ ? copy.tls_->uris : none);
     const sgw_tls_peer tls = {.size = sizeof(sgw_tls_peer),
                               .verified = 1,
                               .subject = sgw::detail::View(copy.tls_ ? std::string_view(copy.tls_->subject) : ""),
                               .dns_names = dns_names.get(),
                               .uris = uris.get(),
-                              .certificate_der = {}};
+                              .certificate_der = sgw::detail::View(copy.tls_ ? std::string_view(copy.tls_->der) : "")};
     const sgw_call raw = {.size = sizeof(sgw_call),
                           .reserved = 0,
                           .id = sgw::detail::View(copy.id_),
@@ -91,6 +92,7 @@ class FakeCall {
     std::string subject;
     std::vector<std::string> dns_names;
     std::vector<std::string> uris;
+    std::string der;
   };
 
   template <typename F>
