@@ -12,6 +12,7 @@ using namespace std::chrono_literals;
 
 constexpr SteadyTime::duration kFirstPause = 250ms;
 constexpr SteadyTime::duration kLongestPause = 5s;
+constexpr SteadyTime::duration kLongestGap = 2 * kLongestPause;  // in a run of attempts
 
 SteadyTime::duration PauseAfter(int failures) {
   return std::min(kLongestPause, kFirstPause * (1 << std::min(failures - 1, 10)));
@@ -91,16 +92,19 @@ void EndpointTable::Failed(EndpointState& state, SteadyTime started, const Statu
   int failures = 0;
   {
     const std::lock_guard lock(state.mutex_);
+    // Two failures with nothing between them are no run: who knows what was in the meantime.
+    if (state.failures_ > 0 && started - state.last_failure_ > kLongestGap) state.failures_ = 0;
     failures = ++state.failures_;
     ++state.total_failures_;
-    if (failures == 1) state.since_ = started;
+    if (failures == 1 || state.connections > 0) state.since_ = started;
     since = state.since_;
     state.last_failure_ = now;
     state.last_error_ = why.message();
     state.until_ = (now + PauseAfter(failures)).time_since_epoch();
   }
   if (failures == 1) spdlog::warn("endpoint {}: {}", state.address, why.message());
-  if (listener_) listener_->OnUnreachable(state.address, state.incarnation, since, why);
+  // One that lets nobody else in is there all the same.
+  if (listener_ && state.connections == 0) listener_->OnUnreachable(state.address, state.incarnation, since, why);
 }
 
 std::vector<EndpointView> EndpointTable::Snapshot() const {

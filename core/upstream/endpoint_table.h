@@ -30,7 +30,8 @@ class EndpointListener {
   virtual ~EndpointListener() = default;
   // A connection was opened.
   virtual void OnReachable(const std::string& address, const std::string& incarnation) = 0;
-  // An attempt failed, and so has every attempt since `since`, when the first of them began.
+  // An attempt failed, and so has every attempt since `since`, when the first of them began; there were no long gaps
+  // between them, and no connection is open.
   virtual void OnUnreachable(const std::string& address, const std::string& incarnation, SteadyTime since,
                              const Status& why) = 0;
 };

@@ -17,6 +17,7 @@ struct UpstreamPool::Link {
   std::shared_ptr<ClientConnection> connection;
   SteadyTime started{};
   SteadyTime last_busy{};
+  int streams = 0;  // when they were last counted
   bool is_ready = false;
 };
 
@@ -27,6 +28,7 @@ struct UpstreamPool::Group {
   std::vector<std::unique_ptr<Link>> links;
   std::deque<UpstreamWaiter*> waiters;
   Timer retry;
+  Timer patience;
   int counted_streams = 0;
   int counted_links = 0;
 
@@ -37,6 +39,9 @@ struct UpstreamPool::Group {
     return static_cast<std::size_t>(std::count_if(
         links.begin(), links.end(), [](const auto& link) { return link->is_ready && link->connection->is_leaving(); }));
   }
+  bool has(const Link* link) const {
+    return std::any_of(links.begin(), links.end(), [&](const auto& owned) { return owned.get() == link; });
+  }
 };
 
 UpstreamPool::UpstreamPool(Worker& worker, EndpointTable& table, UpstreamOptions options)
@@ -46,6 +51,7 @@ UpstreamPool::~UpstreamPool() {
   for (auto& [key, group] : groups_) {
     group->pool = nullptr;
     group->retry.Cancel();
+    group->patience.Cancel();
     for (UpstreamWaiter* waiter : group->waiters) waiter->waits_in_.reset();
     group->waiters.clear();
     group->state->streams -= group->counted_streams;
@@ -92,6 +98,8 @@ void UpstreamPool::Get(const std::string& address, const std::string& incarnatio
   }
   group->waiters.push_back(&waiter);
   waiter.waits_in_ = group;
+  waiter.waits_since_ = table_.clock().Now();
+  BoundWaits(group);
   Connect(group);
 }
 
@@ -101,7 +109,10 @@ void UpstreamPool::Leave(UpstreamWaiter& waiter) {
 }
 
 void UpstreamPool::Connect(const std::shared_ptr<Group>& group) {
-  if (group->is_connecting() || group->links.size() - group->leaving() >= options_.max_connections) return;
+  const std::size_t usable = group->links.size() - group->leaving();
+  if (group->is_connecting() || usable >= options_.max_connections) return;
+  // A server that lets nobody in beside those who are in gets its pauses, too.
+  if (usable > 0 && group->state->is_set_aside(table_.clock().Now())) return;
   group->retry.Cancel();
   auto owned = std::make_unique<Link>();
   Link* const link = owned.get();
@@ -121,14 +132,17 @@ void UpstreamPool::Connect(const std::shared_ptr<Group>& group) {
   };
   setup.on_streams_changed = [weak = std::weak_ptr(group), link] {
     const auto self = weak.lock();
-    if (!self || !self->pool) return;
+    if (!self || !self->pool || !self->has(link)) return;
     link->last_busy = self->pool->table_.clock().Now();
     self->pool->Serve(self);
   };
   link->connection = ClientConnection::Connect(worker_, std::move(setup));
 }
 
-void UpstreamPool::OnReady(const std::shared_ptr<Group>& group, Link* link, const Status& status) {
+void UpstreamPool::OnReady(const std::shared_ptr<Group>& group, Link* link, const Status& result) {
+  // A server that opens its door to close it again is no better than one that keeps it shut.
+  const bool has_gone = result.ok() && link->connection->is_leaving();
+  const Status status = has_gone ? Unavailable(group->state->address + " ended a new connection at once") : result;
   if (status.ok()) {
     link->is_ready = true;
     const UpstreamPool* mine = this;
@@ -145,7 +159,9 @@ void UpstreamPool::OnReady(const std::shared_ptr<Group>& group, Link* link, cons
 }
 
 void UpstreamPool::OnClosed(const std::shared_ptr<Group>& group, Link* link) {
-  const bool was_idle = table_.clock().Now() - link->last_busy + 5s >= options_.connection.idle_timeout;
+  if (!group->has(link)) return;
+  const bool was_idle =
+      link->streams == 0 && table_.clock().Now() - link->last_busy + 5s >= options_.connection.idle_timeout;
   std::erase_if(group->links, [&](const auto& owned) { return owned.get() == link; });
   Recount(*group);
   if (!group->waiters.empty()) {
@@ -180,6 +196,25 @@ void UpstreamPool::Refuse(Group& group, const Status& why) {
   }
 }
 
+// Nobody waits for ever: a busy server's streams may be long.
+void UpstreamPool::BoundWaits(const std::shared_ptr<Group>& group) {
+  if (group->patience.is_pending() || group->waiters.empty()) return;
+  const auto left = group->waiters.front()->waits_since_ + options_.max_wait - table_.clock().Now();
+  group->patience = worker_.StartTimer(left, [this, weak = std::weak_ptr(group)] {
+    const auto self = weak.lock();
+    if (!self || !self->pool) return;
+    const SteadyTime since = table_.clock().Now() - options_.max_wait;
+    while (!self->waiters.empty() && self->waiters.front()->waits_since_ <= since) {
+      UpstreamWaiter* waiter = self->waiters.front();
+      self->waiters.pop_front();
+      const auto keep = std::exchange(waiter->waits_in_, nullptr);
+      waiter->OnNoConnection(
+          Unavailable("The driver " + self->state->address + " is busy: no stream came free in time."));
+    }
+    BoundWaits(self);
+  });
+}
+
 // A server with sessions is tried again until it answers or they have gone, by one worker for all.
 void UpstreamPool::KeepTrying(const std::shared_ptr<Group>& group) {
   EndpointState& state = *group->state;
@@ -196,6 +231,8 @@ void UpstreamPool::KeepTrying(const std::shared_ptr<Group>& group) {
     if (self->state->bound > 0 && self->state->connections == 0) return Connect(self);
     const UpstreamPool* still_mine = this;
     self->state->prober.compare_exchange_strong(still_mine, nullptr);
+    // A connection that another worker lost meanwhile found somebody on it.
+    if (self->state->bound > 0 && self->state->connections == 0) KeepTrying(self);
   });
 }
 
@@ -205,7 +242,7 @@ void UpstreamPool::Recount(Group& group) {
   for (const auto& link : group.links) {
     if (!link->is_ready) continue;
     ++links;
-    streams += static_cast<int>(link->connection->streams());
+    streams += link->streams = static_cast<int>(link->connection->streams());
   }
   if (const int change = streams - std::exchange(group.counted_streams, streams)) group.state->streams += change;
   if (const int change = links - std::exchange(group.counted_links, links)) group.state->connections += change;

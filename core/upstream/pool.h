@@ -34,6 +34,7 @@ class UpstreamWaiter {
  private:
   friend class UpstreamPool;
   std::shared_ptr<void> waits_in_;
+  SteadyTime waits_since_{};
 };
 
 struct UpstreamOptions {
@@ -48,8 +49,9 @@ struct UpstreamOptions {
   }
   ConnectionOptions connection = Defaults();
   std::chrono::milliseconds connect_timeout{5'000};
-  std::size_t max_connections = 16;  // to one endpoint
-  std::size_t max_waiting = 1'000;   // for one endpoint
+  std::size_t max_connections = 16;            // to one endpoint
+  std::size_t max_waiting = 1'000;             // for one endpoint
+  std::chrono::milliseconds max_wait{25'000};  // for room on a driver that is busy
 };
 
 class UpstreamPool {
@@ -83,10 +85,11 @@ class UpstreamPool {
   std::shared_ptr<Group> GroupOf(const std::string& address, const std::string& incarnation);
   static ClientConnection* RoomIn(Group& group);
   void Connect(const std::shared_ptr<Group>& group);
-  void OnReady(const std::shared_ptr<Group>& group, Link* link, const Status& status);
+  void OnReady(const std::shared_ptr<Group>& group, Link* link, const Status& result);
   void OnClosed(const std::shared_ptr<Group>& group, Link* link);
   void Serve(const std::shared_ptr<Group>& group);
   void Refuse(Group& group, const Status& why);
+  void BoundWaits(const std::shared_ptr<Group>& group);
   void KeepTrying(const std::shared_ptr<Group>& group);
   void Recount(Group& group);
   void Sweep();
