@@ -3,6 +3,8 @@
 #include <doctest/doctest.h>
 #include <google/protobuf/stubs/logging.h>
 
+#include <cstdlib>
+#include <fstream>
 #include <random>
 
 #include "core/connect/stamper.h"
@@ -13,6 +15,15 @@ namespace sgw::core {
 namespace {
 
 const std::string kStamp = MakeStamp(kSession, "ann", "Ann");
+
+// With SGW_CORPUS, what gets through is written to that file for other parsers to judge: four bytes of length, the
+// message.
+void Keep(std::string_view message) {
+  static const char* const path = std::getenv("SGW_CORPUS");
+  if (!path) return;
+  static std::ofstream corpus(path, std::ios::binary);
+  corpus << Framed(message).substr(1);
+}
 
 struct Tally {
   int passed = 0;    // read by the driver, as the verified user
@@ -46,6 +57,7 @@ void Attack(const std::string& message, std::size_t piece_size, Tally& tally) {
     CHECK(got.is_whole);
     REQUIRE(got.messages.size() == 3);
     CHECK(got.messages[1] == message + kStamp);
+    Keep(got.messages[1]);
     spark::connect::ExecutePlanRequest parsed;
     ++(parsed.ParseFromString(got.messages[1]) ? tally.passed : tally.unparsed);
   } else {
@@ -64,12 +76,15 @@ Tally Attacked(const std::string& message) {
 
 const std::string kVictim = Text(1, kSession) + Text(2, Text(1, "victim") + Text(2, "Victim"));
 
+TEST_SUITE_BEGIN("attacks on the stamp");
+
 TEST_CASE("protobuf alone would take the victim's name from an appended stamp") {
   // That the attack works is what makes the tests below worth something.
   const std::string attack = kVictim + Tag(900, 2) + Varint(kStamp.size());
   spark::connect::ExecutePlanRequest parsed;
   REQUIRE(parsed.ParseFromString(attack + kStamp));
   CHECK(parsed.user_context().user_id() == "victim");
+  Keep(attack + kStamp);
 }
 
 TEST_CASE("a message that ends in a field for the stamp to vanish in is refused") {
@@ -185,6 +200,8 @@ TEST_CASE("no forged message reaches a driver under another name") {
   CHECK(tally.refused > 5'000);
   CHECK(tally.unparsed > 100);
 }
+
+TEST_SUITE_END();
 
 }  // namespace
 }  // namespace sgw::core
