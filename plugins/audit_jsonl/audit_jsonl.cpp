@@ -48,6 +48,12 @@ std::string LineOf(const Record& record) {
   text("realm", record.realm);
   text("subject", record.subject);
   text("user_name", record.user_name);
+  text("actor", record.actor);
+  if (!record.groups.empty()) {
+    json.Key("groups").BeginArray();
+    for (const std::string_view group : record.groups) json.Value(group);
+    json.EndArray();
+  }
   text("namespace", record.namespace_);
   text("team", record.team);
   text("environment", record.environment);

@@ -44,6 +44,26 @@ make_archive() {
     "$here/spark-connect-server" --train "$archive"
 }
 
+# With a Node.js of its own: Debian's is too old for it.
+make_identity() {
+  local folder=$local_dir/identity machine
+  local wanted="oidc-provider@9.13.3 jose@6.2.1 node@22"
+  [[ $(cat "$folder/.ready" 2>/dev/null) != "$wanted" ]] || return 0
+  case $(uname -m) in
+    x86_64) machine=x64 ;;
+    aarch64) machine=arm64 ;;
+    *) die "there is no Node.js for $(uname -m) that the identity tests could use." ;;
+  esac
+  need_space 400 "the OpenID provider of the tests"
+  step "installing the OpenID provider of the tests"
+  rm -rf "$folder"
+  logged identity "Read the lines above, then run this again." bash -euc '
+    mkdir -p "$1" && cd "$1"
+    npm install --no-audit --no-fund --no-save --loglevel=error oidc-provider@9.13.3 jose@6.2.1 "node-linux-$2@22"
+    ln -s "node_modules/node-linux-$2/bin/node" node' - "$folder" "$machine" || return 1
+  printf '%s\n' "$wanted" >"$folder/.ready"
+}
+
 make_jvm_client() {  # version
   local folder=$local_dir/jvm/$1
   [[ ! -e $folder/.ready ]] || return 0

@@ -36,6 +36,7 @@ install_packages() {
       bench) wanted+=("${bench_packages[@]}") ;;
       lint) wanted+=("${lint_packages[@]}") ;;
       java) find_java >/dev/null || wanted+=(openjdk-17-jre-headless) ;;
+      identity) command -v npm >/dev/null || wanted+=(npm) ;;
       jvm | clients)
         [[ $step == jvm && -e $local_dir/jvm/4.2.0/.ready ]] || command -v mvn >/dev/null || wanted+=(maven)
         command -v javac >/dev/null || wanted+=(openjdk-17-jdk-headless)

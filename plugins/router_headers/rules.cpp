@@ -1,0 +1,161 @@
+#include "rules.h"
+
+#include <algorithm>
+#include <optional>
+
+namespace sgw::plugins {
+namespace {
+
+using Names = std::vector<std::string>;
+
+// `*` stands for any text, also none.
+bool Matches(std::string_view name, std::string_view pattern) {
+  std::size_t at = 0;
+  std::size_t of = 0;
+  std::size_t star = std::string_view::npos;
+  std::size_t taken = 0;
+  while (at < name.size()) {
+    if (of < pattern.size() && pattern[of] == '*') {
+      star = of++;
+      taken = at;
+    } else if (of < pattern.size() && pattern[of] == name[at]) {
+      ++of;
+      ++at;
+    } else if (star != std::string_view::npos) {
+      of = star + 1;
+      at = ++taken;
+    } else {
+      return false;
+    }
+  }
+  return pattern.find_first_not_of('*', of) == std::string_view::npos;
+}
+
+bool MatchesAny(std::string_view name, const Names& patterns) {
+  return std::any_of(patterns.begin(), patterns.end(), [&](const std::string& one) { return Matches(name, one); });
+}
+
+// The names that a text of a rule stands for with this caller: itself, the caller's claim, or the caller's groups as
+// far as the rule is about them.
+Names Expanded(const std::string& text, const Rule& rule, const Identity& caller) {
+  if (text.starts_with("{claim:") && text.ends_with('}')) {
+    const std::string* const claim = Find(caller.claims, text.substr(7, text.size() - 8));
+    return claim ? Names{*claim} : Names();
+  }
+  if (text != "{group}") return {text};
+  Names groups;
+  for (const std::string& group : caller.groups) {
+    if (MatchesAny(group, rule.groups)) groups.push_back(group);
+  }
+  return groups;
+}
+
+bool IsReference(const std::string& text) { return text.starts_with('{'); }
+
+bool IsAbout(const Rule& rule, const Identity& caller) {
+  if (rule.groups.empty() && rule.subjects.empty()) return true;
+  return MatchesAny(caller.subject, rule.subjects) ||
+         std::any_of(caller.groups.begin(), caller.groups.end(),
+                     [&](const std::string& group) { return MatchesAny(group, rule.groups); });
+}
+
+bool AllowsTeam(const Rule& rule, const Identity& caller, std::string_view team) {
+  if (rule.teams.empty()) return true;
+  return std::any_of(rule.teams.begin(), rule.teams.end(), [&](const std::string& text) {
+    // What a caller brings along is a name, never a pattern.
+    if (!IsReference(text)) return Matches(team, text);
+    const Names names = Expanded(text, rule, caller);
+    return std::find(names.begin(), names.end(), team) != names.end();
+  });
+}
+
+std::string FirstDefault(const std::vector<Rule>& rules, const Identity& caller, std::string Rule::*which) {
+  for (const Rule& rule : rules) {
+    if ((rule.*which).empty() || !IsAbout(rule, caller)) continue;
+    if (const Names names = Expanded(rule.*which, rule, caller); !names.empty()) return names.front();
+  }
+  return "";
+}
+
+}  // namespace
+
+Status Rule::Validate() const {
+  for (const Names* names : {&teams, &environments, &namespaces}) {
+    for (const std::string& text : *names) {
+      const bool is_known = text == "{group}" || (text.starts_with("{claim:") && text.ends_with('}'));
+      if (text.empty()) return InvalidArgument("a name of a rule is empty");
+      if (IsReference(text) && (names != &teams || !is_known)) {
+        return InvalidArgument("'" + text + "' is no name; teams may be {claim:NAME} or {group}");
+      }
+    }
+  }
+  if (limits.per != "subject" && limits.per != "group" && limits.per != "team") {
+    return InvalidArgument("limits.per: must be subject, group or team, not '" + limits.per + "'");
+  }
+  for (const std::int64_t limit : {limits.sessions, limits.operations, limits.calls_per_second}) {
+    if (limit < 0) return InvalidArgument("limits: cannot be negative");
+  }
+  return {};
+}
+
+std::string DefaultTeam(const std::vector<Rule>& rules, const Identity& caller) {
+  return FirstDefault(rules, caller, &Rule::default_team);
+}
+
+std::string DefaultEnvironment(const std::vector<Rule>& rules, const Identity& caller) {
+  return FirstDefault(rules, caller, &Rule::default_environment);
+}
+
+const Rule* FindRule(const std::vector<Rule>& rules, const Identity& caller, std::string_view team,
+                     std::string_view environment, std::string_view name_space) {
+  const auto found = std::find_if(rules.begin(), rules.end(), [&](const Rule& rule) {
+    return IsAbout(rule, caller) && AllowsTeam(rule, caller, team) &&
+           (rule.environments.empty() || MatchesAny(environment, rule.environments)) &&
+           (rule.namespaces.empty() || MatchesAny(name_space, rule.namespaces));
+  });
+  return found == rules.end() ? nullptr : &*found;
+}
+
+std::vector<std::string> TeamsOf(const std::vector<Rule>& rules, const Identity& caller) {
+  Names teams;
+  for (const Rule& rule : rules) {
+    if (!IsAbout(rule, caller)) continue;
+    for (const std::string& text : rule.teams) {
+      for (const std::string& team : Expanded(text, rule, caller)) {
+        const bool is_plain = team.find('*') == std::string::npos;
+        if (is_plain && std::find(teams.begin(), teams.end(), team) == teams.end()) teams.push_back(team);
+      }
+    }
+  }
+  return teams;
+}
+
+bool IsListed(const std::vector<Rule>& rules, std::string_view name) {
+  return std::any_of(rules.begin(), rules.end(), [&](const Rule& rule) {
+    const auto has = [&](const Names& names) { return std::find(names.begin(), names.end(), name) != names.end(); };
+    return has(rule.teams) || has(rule.environments);
+  });
+}
+
+void SetLimits(const Rule& rule, const Identity& caller, std::string_view team, Policy& policy) {
+  const auto set = [](std::int64_t limit) { return limit > 0 ? std::optional(limit) : std::nullopt; };
+  const auto sessions = set(rule.limits.sessions);
+  const auto operations = set(rule.limits.operations);
+  const auto calls = set(rule.limits.calls_per_second);
+  if (!sessions && !operations && !calls) return;
+  if (rule.limits.per == "subject") {
+    policy.max_sessions = sessions;
+    policy.max_operations = operations;
+    policy.calls_per_second = calls;
+    return;
+  }
+  std::string name = "team " + std::string(team);
+  if (rule.limits.per == "group") {
+    const auto group = std::find_if(caller.groups.begin(), caller.groups.end(),
+                                    [&](const std::string& one) { return MatchesAny(one, rule.groups); });
+    name = group == caller.groups.end() ? "callers like you" : "group " + *group;
+  }
+  policy.limits.push_back({std::move(name), sessions, operations, calls});
+}
+
+}  // namespace sgw::plugins

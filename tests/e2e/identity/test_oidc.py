@@ -1,0 +1,157 @@
+#!/usr/bin/env python3
+"""Callers with tokens of a real OpenID provider, through the real gateway, to a scripted Spark Connect server."""
+
+import json
+import os
+import pathlib
+import sys
+import tempfile
+import time
+import unittest
+import urllib.request
+import uuid
+
+import grpc
+from pyspark.sql.connect.proto import base_pb2, base_pb2_grpc
+
+HERE = pathlib.Path(__file__).resolve().parent
+sys.path += [str(HERE), str(HERE.parent / "spark")]
+from gateway import Gateway  # noqa: E402
+from processes import Process, wait_until  # noqa: E402
+from provider import Provider  # noqa: E402
+
+CLIENTS = {"alice": ["ads", "ml"], "bob": ["ads"], "playground": ["services"]}
+
+
+class Oidc(unittest.TestCase):
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory(prefix="sgw-identity-")
+        self.addCleanup(folder.cleanup)
+        self.folder = folder.name
+        self.provider = Provider(self.folder, CLIENTS)
+        self.addCleanup(self.provider.stop)
+        driver = Process([os.environ["SGW_SCRIPTED_SERVER"]], os.path.join(self.folder, "driver.log"))
+        self.addCleanup(driver.stop)
+        self.driver = driver.wait_for_line(r"started at: (\S+)", 20).group(1)
+        self.tokens = []
+
+    def serve(self, **oidc):
+        settings = {"use": "auth_oidc", "issuer": self.provider.issuer, "audiences": ["spark-gateway"],
+                    "refresh_floor": "1s", "leeway": "0s", **oidc}
+        gateway = Gateway({
+            "plugins": {"portal": settings,
+                        "drivers": {"use": "discovery_static", "namespaces": {"default": [self.driver]}},
+                        "trail": {"use": "audit_jsonl", "path": os.path.join(self.folder, "audit.jsonl")},
+                        "meters": {"use": "metrics_prometheus"}},
+            "pipeline": [{"auth": "portal"}, {"discovery": "drivers"}, {"audit": "trail"}, {"metrics": "meters"}]})
+        self.addCleanup(gateway.close)
+        self.gateway = gateway
+        return gateway
+
+    def token(self, client, **how):
+        self.tokens.append(self.provider.token(client, **how))
+        return self.tokens[-1]
+
+    def call(self, token=None, session=None, metadata=()):
+        """The code and the sentence that a Config call ends with."""
+        if token:
+            metadata = [("authorization", f"Bearer {token}"), *metadata]
+        request = base_pb2.ConfigRequest(session_id=session or str(uuid.uuid4()))
+        request.operation.get.keys.append("spark.x")
+        with grpc.insecure_channel(self.gateway.address) as channel:
+            try:
+                base_pb2_grpc.SparkConnectServiceStub(channel).Config(request, metadata=metadata, timeout=30)
+                return grpc.StatusCode.OK, ""
+            except grpc.RpcError as error:
+                return error.code(), error.details()
+
+    def assert_code(self, code, answer):
+        self.assertEqual(answer[0], code, f"{answer[1]}\n{self.gateway.log_tail()}")
+
+    def records(self):
+        self.gateway.stop()
+        return [json.loads(line) for line in pathlib.Path(self.folder, "audit.jsonl").read_text().splitlines()]
+
+    def tearDown(self):
+        """No token of the test stands in any log, record or metric."""
+        for path in pathlib.Path(self.folder).rglob("*"):
+            self.look_for_tokens(path)
+        for path in pathlib.Path(self.gateway.folder).rglob("*.log"):
+            self.look_for_tokens(path)
+
+    def look_for_tokens(self, path):
+        if not path.is_file():
+            return
+        text = path.read_text(errors="replace")
+        for token in self.tokens:
+            for part in token.split(".")[1:]:
+                self.assertNotIn(part, text, path)
+
+    def test_tokens_of_both_algorithms_say_who_calls(self):
+        self.serve()
+        self.assert_code(grpc.StatusCode.OK, self.call(self.token("alice")))
+        self.assert_code(grpc.StatusCode.OK, self.call(self.token("bob", algorithm="RS256")))
+        opened = [one for one in self.records() if one["event"] == "session_opened"]
+        self.assertEqual([(one["subject"], one["groups"]) for one in opened],
+                         [("alice", ["ads", "ml"]), ("bob", ["ads"])])
+
+    def test_who_has_no_good_token_is_told_what_to_do_and_the_token_is_shown_nowhere(self):
+        self.serve()
+        good = self.token("alice")
+        head, claims, signature = good.split(".")
+        other = self.token("bob").split(".")
+        bad = [f"{head}.{claims}.{other[2]}", f"{head}.{other[1]}.{signature}", f"{head}.{claims}.", f"{good}.x", good + "=",
+               self.token("alice", seconds=1)]
+        time.sleep(1.1)  # The last one's life.
+        self.assert_code(grpc.StatusCode.UNAUTHENTICATED, self.call())
+        for token in bad:
+            code, sentence = self.call(token)
+            self.assertEqual(code, grpc.StatusCode.UNAUTHENTICATED, sentence)
+            self.assertIn("oken", sentence)
+            for part in token.split(".")[1:]:
+                self.assertTrue(part == "" or len(part) < 8 or part not in sentence)
+        with urllib.request.urlopen(f"http://{self.gateway.http}/metrics", timeout=20) as page:
+            pathlib.Path(self.folder, "metrics").write_bytes(page.read())
+
+    def test_keys_rotate_under_calls(self):
+        self.serve(refresh="2s")
+        old = self.token("alice")
+        self.assert_code(grpc.StatusCode.OK, self.call(old))
+        self.provider.rotate(keep=True)
+        new = self.token("alice")
+        wait_until(lambda: self.call(new)[0] == grpc.StatusCode.OK, 20, "the new key to be known")
+        self.assert_code(grpc.StatusCode.OK, self.call(old))
+        self.provider.rotate()  # Both are withdrawn.
+        wait_until(lambda: self.call(old)[0] == grpc.StatusCode.UNAUTHENTICATED, 20, "the old key to be withdrawn")
+        self.assert_code(grpc.StatusCode.UNAUTHENTICATED, self.call(new))
+        self.assert_code(grpc.StatusCode.OK, self.call(self.token("alice")))
+
+    def test_unknown_keys_do_not_storm_the_provider(self):
+        self.serve(refresh="1h", refresh_floor="1m")
+        self.provider.rotate()
+        strange = self.token("alice")
+        before = self.provider.hits()
+        for _ in range(20):
+            self.assert_code(grpc.StatusCode.UNAUTHENTICATED, self.call(strange))
+        self.assertLessEqual(self.provider.hits(), before + 1)
+
+    def test_a_provider_that_is_down_keeps_nobody_out_who_has_a_token(self):
+        self.serve(refresh="1s")
+        token = self.token("alice")
+        self.provider.set_down(True)
+        self.addCleanup(self.provider.set_down, False)
+        wait_until(lambda: "cannot be had" in self.gateway.log_tail(), 20, "a refresh to fail")
+        self.assert_code(grpc.StatusCode.OK, self.call(token))
+
+    def test_a_service_acts_for_people_and_records_show_both(self):
+        self.serve(delegation=[{"services": ["playground"], "groups": ["play"]}])
+        acting = [("x-spark-act-for", "carol")]
+        self.assert_code(grpc.StatusCode.OK, self.call(self.token("playground"), metadata=acting))
+        self.assert_code(grpc.StatusCode.PERMISSION_DENIED, self.call(self.token("bob"), metadata=acting))
+        opened = [one for one in self.records() if one["event"] == "session_opened"]
+        self.assertEqual([(one["subject"], one["actor"], one["groups"]) for one in opened],
+                         [("carol", "playground", ["play"])])
+
+
+if __name__ == "__main__":
+    unittest.main(verbosity=2)
