@@ -1,6 +1,7 @@
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
+#include <utility>
 
 #include "core/http2/client_connection.h"
 #include "core/plugin/host.h"
@@ -166,11 +167,14 @@ std::function<void(std::string)> LineFunction(sgw_host* host, sgw_callback raw) 
   const Callback callback(raw, host->life);
   if (!callback) return [callback](const std::string&) {};
   const auto waiting = std::make_shared<std::atomic<int>>(0);
-  return [&control = host->services.control, callback, waiting](std::string line) {
-    if (*waiting >= kMaxWaitingLines) return;
-    if (++*waiting == kMaxWaitingLines) {
-      spdlog::warn("{}: a child prints faster than its lines are read; some are left out", callback.life().name);
+  return [&control = host->services.control, callback, waiting, has_warned = false](std::string line) mutable {
+    if (*waiting >= kMaxWaitingLines) {
+      if (!std::exchange(has_warned, true)) {
+        spdlog::warn("{}: a child prints faster than its lines are read; some are left out", callback.life().name);
+      }
+      return;
     }
+    ++*waiting;
     control.Post([callback, waiting, line = std::move(line)] {
       --*waiting;
       const sgw_view view = View(line);

@@ -12,13 +12,24 @@ namespace sgw::plugins {
 
 namespace {
 
+const std::string kLoopback = "127.0.0.1:";
 constexpr std::size_t kKeptLines = 10;
+// All of them fit into the message of a status, which is cut at 2 KiB: the last ones say most.
+constexpr std::size_t kKeptBytes = 160;
 constexpr Duration kProbeTimeout = 2s;
 constexpr Duration kProbePause = 100ms;
 
 bool HasPort(const std::vector<std::string>& command) {
   return std::any_of(command.begin(), command.end(),
                      [](const std::string& each) { return each.find("{port}") != std::string::npos; });
+}
+
+// Ends between two characters of UTF-8.
+std::string Shortened(std::string_view line) {
+  if (line.size() <= kKeptBytes) return std::string(line);
+  std::size_t size = kKeptBytes;
+  while (size > 0 && (static_cast<unsigned char>(line[size]) & 0xC0) == 0x80) --size;
+  return std::string(line.substr(0, size)) + "...";
 }
 
 std::string Explain(const ChildExit& how) {
@@ -46,8 +57,9 @@ void LocalProcesses::Start(const Route& route, std::string id, PhaseReport phase
   std::optional<Endpoint> endpoint;
   std::string port;
   if (picks_port_) {
-    port = std::to_string(FindFreePort());
-    endpoint = Endpoint{.address = "127.0.0.1:" + port, .incarnation = id};
+    port = PickPort();
+    if (port.empty()) return done(Unavailable("no free port on 127.0.0.1 was found"));
+    endpoint = Endpoint{.address = kLoopback + port, .incarnation = id};
   }
   Result<ChildSpec> spec = MakeSpec(route, id, port);
   if (!spec) return done(spec.status());
@@ -58,6 +70,17 @@ void LocalProcesses::Start(const Route& route, std::string id, PhaseReport phase
   process.endpoint = std::move(endpoint);
   process.child = host_.StartChild(*std::move(spec));
   if (process.endpoint) process.next_probe = host_.StartTimer(kProbePause, [this, id] { Probe(id); });
+}
+
+std::string LocalProcesses::PickPort() const {
+  for (int i = 0; i < 100; ++i) {
+    const int port = FindFreePort();
+    const bool is_taken = std::any_of(processes_.begin(), processes_.end(), [&](const auto& each) {
+      return each.second.endpoint && each.second.endpoint->address == kLoopback + std::to_string(port);
+    });
+    if (port != 0 && !is_taken) return std::to_string(port);
+  }
+  return {};
 }
 
 Result<ChildSpec> LocalProcesses::MakeSpec(const Route& route, const std::string& id, const std::string& port) {
@@ -92,7 +115,7 @@ Result<ChildSpec> LocalProcesses::MakeSpec(const Route& route, const std::string
 void LocalProcesses::OnLine(const std::string& id, std::string_view line) {
   Process* const process = Find(id);
   if (!process || process->is_ready) return;
-  process->last_lines.emplace_back(line);
+  process->last_lines.push_back(Shortened(line));
   if (process->last_lines.size() > kKeptLines) process->last_lines.pop_front();
   if (process->endpoint) return;
   const std::optional<std::string> address = FindAddress(line, settings_.ready_line);

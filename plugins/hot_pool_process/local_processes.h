@@ -60,6 +60,8 @@ class LocalProcesses : public Launcher {
     Child child{};
   };
 
+  // A free port that none of our servers was given, who may not listen yet; nothing when there is none.
+  std::string PickPort() const;
   Result<ChildSpec> MakeSpec(const Route& route, const std::string& id, const std::string& port);
   void OnLine(const std::string& id, std::string_view line);
   void OnExit(const std::string& id, const ChildExit& how);

@@ -85,6 +85,25 @@ TEST_CASE("a command that fails tells its last lines to the caller who waits") {
   CHECK(status.message().ends_with("line 11"));
 }
 
+TEST_CASE("long lines are cut, so that the last ones reach the caller") {
+  TestHost host;
+  PluginUnderTest pool(host, Source(), kOnDemand);
+  CHECK(pool.Start().Wait().ok());
+  const auto asked = pool.Acquire(CallFrom("alice").RoutedTo("ads"), "k", true);
+  host.RunPending();
+  const auto child = Last(host);
+  for (int i = 0; i < 9; ++i) child->Line(std::string(8'000, 'x'));
+  std::string umlauts;
+  for (int i = 0; i < 200; ++i) umlauts += "\xc3\xa4";
+  child->Line("x" + umlauts);
+  child->Exit({.exit_code = 3});
+  host.RunPending();
+
+  const std::string message(asked.now().status().message());
+  CHECK(message.size() < 2'000);
+  CHECK(message.ends_with("\xa4..."));
+}
+
 TEST_CASE("a command that cannot be started says why") {
   TestHost host;
   host.FailChildren("no such file");

@@ -2,6 +2,7 @@
 #include <sgw/plugin.h>
 #include <sgw/testing.h>
 
+#include <chrono>
 #include <map>
 #include <string>
 #include <vector>
@@ -100,6 +101,15 @@ TEST_CASE("a warm server is handed out in line and replaced at once") {
   CHECK(pool.Shown("starting") == 1);
   CHECK(pool.Shown("target") == 2);
   CHECK(pool.host.Metric("spark_gateway_pool_servers", {{"state", "leased"}}) == 1);
+}
+
+TEST_CASE("a warm server is handed out in well under a millisecond") {
+  constexpr int kServers = 200;
+  Pool pool(R"({"size": 200, "max_size": 1000, "max_starts": 1000, "namespaces": ["ads"]})");
+  for (int i = 0; i < kServers; ++i) pool.Ready(i);
+  const auto begun = std::chrono::steady_clock::now();
+  for (int i = 0; i < kServers; ++i) CHECK(pool.Ask(std::to_string(i)).now().get<Lease>());
+  CHECK((std::chrono::steady_clock::now() - begun) / kServers < 1ms);
 }
 
 TEST_CASE("a namespace that is not listed is warm from its first question until nobody asks any more") {

@@ -118,6 +118,7 @@ inline PoolAnswer WarmServers::Acquire(const PoolCall& call) {
   std::uint64_t waiter = 0;
   Completion<PoolAnswer> promised;
   const std::string key(call.key());
+  const MonotonicTime asked = host_.Now();
   {
     const std::lock_guard lock(mutex_);
     if (is_stopping_) return Unavailable("the pool of servers is being stopped", RetryIn(1s));
@@ -134,7 +135,7 @@ inline PoolAnswer WarmServers::Acquire(const PoolCall& call) {
     Slot* const warm = group.claims.empty() ? OldestWarm(group) : nullptr;
     if (warm) {
       answer = HandOut(*warm, key);
-      warm_seconds_.Observe(0);
+      warm_seconds_.Observe(std::chrono::duration<double>(host_.Now() - asked).count());
     } else if (!call.create()) {
       answer = Next{};
     } else if (claim == group.claims.end() && Count(State::kLeased) + CountClaims() >= rules_.max_size) {

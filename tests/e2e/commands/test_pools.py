@@ -1,0 +1,83 @@
+#!/usr/bin/env python3
+"""A real gateway's pool of local processes that are no Spark servers: what goes wrong with children."""
+
+import json
+import os
+import pathlib
+import signal
+import sys
+import time
+import unittest
+import uuid
+
+HERE = pathlib.Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE.parent / "spark"))
+from gateway import POOL_STEPS, TENANTS, Gateway  # noqa: E402
+from processes import wait_until, with_environment  # noqa: E402
+
+
+def child_named(parent, name):
+    """The child of `parent` that has this name; None when there is none."""
+    for stat in pathlib.Path("/proc").glob("[0-9]*/stat"):
+        try:
+            text = stat.read_text(errors="replace")
+        except OSError:  # Gone meanwhile.
+            continue
+        before, after = text.rsplit(")", 1)
+        if before.split("(", 1)[1] == name and after.split()[1] == str(parent):
+            return int(stat.parent.name)
+    return None
+
+
+class Pools(unittest.TestCase):
+    def serve(self, command, **settings):
+        self.mark = f"SGW_E2E={uuid.uuid4()}"
+        warm = {"use": "hot_pool_process", "namespaces": ["tests-dev"], "command": command, "retry_min": "10ms",
+                "kill_after": "1s", **settings}
+        target = Gateway({"plugins": {"who": {"use": "auth_anonymous"}, "tenants": TENANTS, "warm": warm},
+                          "pipeline": [{"auth": "who"}, *POOL_STEPS]}, env=dict([self.mark.split("=")]))
+        self.addCleanup(target.close)
+        return target
+
+    def pool(self, target):
+        return json.loads(target.ask("pools")["pools"][0]["json"])["pools"][0]
+
+    def children(self, name):
+        return [line for line in with_environment(self.mark).values() if line.startswith(name)]
+
+    def test_when_the_process_that_makes_children_is_killed_they_end_and_the_gateway_says_so(self):
+        target = self.serve(["sh", "-c", "setsid sleep 1000 & exec sleep 1001"])
+        wait_until(lambda: len(self.children("sleep")) == 2, 20, "a child and its daemon")
+        os.kill(child_named(target.pid, "sgw-spawner"), signal.SIGKILL)
+        wait_until(lambda: not self.children("sleep"), 2, "the end of the children")
+        wait_until(lambda: "could not be started: the process that makes children" in self.pool(target)["last_error"], 10,
+                   "the pool to say why it has no servers")
+        self.assertIn("the process that makes children was ended", target.log_tail())
+        self.assertEqual(target.stop(), 0)
+
+    def test_a_child_that_prints_without_end_does_not_keep_the_gateway_from_its_work(self):
+        target = self.serve(["yes", "x" * 200])
+        wait_until(lambda: self.children("yes"), 20, "the child")
+        for _ in range(20):
+            begun = time.monotonic()
+            self.assertEqual(self.pool(target)["starting"], 1)
+            self.assertLess(time.monotonic() - begun, 2)
+        self.assertLessEqual(target.log_tail(1000).count("prints faster"), 1)
+        self.assertEqual(target.stop(), 0)
+        self.assertFalse(self.children("yes"))
+
+    def test_a_command_that_fails_is_shown_with_its_last_lines_and_tried_again_after_growing_pauses(self):
+        target = self.serve(["sh", "-c", "echo one; echo two; exit 3"], retry_max="10s")
+        failures = wait_until(lambda: self.pool(target)["failures"] >= 5 and self.pool(target), 20, "five failures")
+        self.assertIn("ended with exit code 3. Its last lines:\none\ntwo", failures["last_error"])
+        self.assertLess(self.pool(target)["failures"], 12)  # 10 ms and its doubles are 10 s after ten of them
+
+    def test_a_released_pool_leaves_nothing(self):
+        target = self.serve(["sh", "-c", "trap '' TERM; setsid sleep 1000 & sleep 1001; sleep 1002"], size=3)
+        wait_until(lambda: len(self.children("sleep")) == 4, 20, "children")  # max_starts: 2
+        self.assertEqual(target.stop(), 0)
+        wait_until(lambda: not with_environment(self.mark), 2, "their end")
+
+
+if __name__ == "__main__":
+    unittest.main(verbosity=2)
