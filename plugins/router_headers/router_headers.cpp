@@ -1,7 +1,8 @@
 #include "router_headers.h"
 
+#include <openssl/evp.h>
+
 #include <algorithm>
-#include <cstdint>
 #include <optional>
 #include <utility>
 
@@ -19,18 +20,24 @@ bool IsLabel(std::string_view text) {
 // A piece of the namespace: letters and digits alone, so that "a-b"+"prod" is never "a"+"b-prod".
 bool IsPiece(std::string_view text) { return IsLabel(text) && text.find('-') == std::string_view::npos; }
 
-// 64 bits of FNV-1a with a finaliser, as 13 letters and digits: stable over versions and machines, and no two users of
-// a company share one by accident. Not a secret and not a proof.
+// 65 bits of SHA-256, as 13 letters and digits: stable over versions and machines, and nobody finds a name that gives
+// another's.
 std::string UserHash(std::string_view subject) {
-  std::uint64_t hash = 14695981039346656037ULL;
-  for (const char c : subject) hash = (hash ^ static_cast<unsigned char>(c)) * 1099511628211ULL;
-  hash ^= hash >> 33;
-  hash *= 0xff51afd7ed558ccdULL;
-  hash ^= hash >> 33;
+  unsigned char digest[EVP_MAX_MD_SIZE] = {};
+  EVP_Digest(subject.data(), subject.size(), digest, nullptr, EVP_sha256(), nullptr);
   static constexpr char kDigits[] = "abcdefghijklmnopqrstuvwxyz234567";
   std::string text;
-  for (int i = 0; i < 13; ++i, hash >>= 5) text += kDigits[hash & 31];
+  for (unsigned bit = 0; text.size() < 13; bit += 5) {
+    const unsigned two_bytes = digest[bit / 8] << 8 | digest[bit / 8 + 1];
+    text += kDigits[two_bytes >> (11 - bit % 8) & 31];
+  }
   return text;
+}
+
+std::string Lower(std::string_view text) {
+  std::string lower(text);
+  for (char& c : lower) c = c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
+  return lower;
 }
 
 std::string Shown(std::string_view text) {
@@ -53,19 +60,36 @@ Status HeaderRouterSettings::Validate() const {
     return InvalidArgument("namespace: '" + namespace_ +
                            "' gives no DNS label; use a-z, 0-9, '-' and {team}, {environment}, {user}, {user_hash}");
   }
+  for (auto close = namespace_.find('}'); close != std::string::npos; close = namespace_.find('}', close + 1)) {
+    const auto open = namespace_.find('{', close);
+    if (open != std::string::npos && namespace_.substr(close, open - close).find('-') == std::string::npos) {
+      return InvalidArgument("namespace: '" + namespace_ +
+                             "' gives one namespace to different callers; put a '-' between two pieces");
+    }
+  }
+  const auto is_pair = [](const std::string& pair, bool may_be_any) {
+    const auto slash = pair.find('/');
+    if (slash == std::string::npos) return false;
+    const std::string environment = pair.substr(slash + 1);
+    return IsPiece(pair.substr(0, slash)) && (IsPiece(environment) || (may_be_any && environment == "*"));
+  };
   for (const auto& pair : allowed) {
-    if (std::count(pair.begin(), pair.end(), '/') != 1)
-      return InvalidArgument("allowed: '" + pair + "' is not team/environment");
+    if (!is_pair(pair, true)) return InvalidArgument("allowed: '" + pair + "' is not team/environment or team/*");
   }
   for (const auto& [host, pair] : hosts) {
-    if (std::count(pair.begin(), pair.end(), '/') != 1) {
-      return InvalidArgument("hosts." + host + ": '" + pair + "' is not team/environment");
-    }
+    if (!is_pair(pair, false)) return InvalidArgument("hosts." + host + ": '" + pair + "' is not team/environment");
+  }
+  for (const auto& [what, value] :
+       {std::pair("default_team", &default_team), std::pair("default_environment", &default_environment)}) {
+    if (!value->empty() && !IsPiece(*value))
+      return InvalidArgument(std::string(what) + ": '" + *value + "' has more than letters a-z and digits");
   }
   return {};
 }
 
-HeaderRouter::HeaderRouter(HeaderRouterSettings settings) : settings_(std::move(settings)) {}
+HeaderRouter::HeaderRouter(HeaderRouterSettings settings) : settings_(std::move(settings)) {
+  for (const auto& [host, pair] : settings_.hosts) hosts_[Lower(host)] = pair;
+}
 
 std::string HeaderRouter::Url(const RouterCall& call, std::string_view parameters) const {
   const std::string host = call.authority().empty() ? "<gateway>:15002" : Shown(call.authority());
@@ -98,10 +122,11 @@ RouterAnswer HeaderRouter::Decide(const RouterCall& call) {
     return found;
   };
   Place place;
-  std::string host(call.authority().substr(0, call.authority().rfind(':')));
-  if (const std::string* pair = Find(settings_.hosts, host)) {
-    place.team = pair->substr(0, pair->find('/'));
-    place.environment = pair->substr(pair->find('/') + 1);
+  const auto host = hosts_.find(Lower(call.authority().substr(0, call.authority().rfind(':'))));
+  if (host != hosts_.end()) {
+    const std::string& pair = host->second;
+    place.team = pair.substr(0, pair.find('/'));
+    place.environment = pair.substr(pair.find('/') + 1);
   }
   const auto team = read(settings_.team_headers);
   const auto environment = read(settings_.environment_headers);

@@ -4,6 +4,7 @@
 
 #include <sgw/plugin.h>
 
+#include <map>
 #include <string>
 #include <vector>
 
@@ -35,7 +36,7 @@ struct HeaderRouterSettings {
       Setting("namespace", &HeaderRouterSettings::namespace_,
               "Template of the namespace, with {team}, {environment}, {user} and {user_hash}."),
       Setting("team_headers", &HeaderRouterSettings::team_headers,
-              "Headers that may name the team; the first sent counts."),
+              "Headers that may name the team; two different values are refused."),
       Setting("environment_headers", &HeaderRouterSettings::environment_headers, "The same for the environment."),
       Setting("default_team", &HeaderRouterSettings::default_team, "Team of a call that names none."),
       Setting("default_environment", &HeaderRouterSettings::default_environment,
@@ -64,6 +65,7 @@ class HeaderRouter : public Router {
   bool IsAllowed(const Place& place) const;
 
   const HeaderRouterSettings settings_;
+  std::map<std::string, std::string> hosts_;  // in lower case
 };
 
 }  // namespace sgw::plugins

@@ -78,8 +78,54 @@ TEST_CASE("every user can have a namespace of their own, the same one each time"
   CHECK(of("alice@example.com").size() == std::string("sjns-playground-").size() + 13);
 }
 
-TEST_CASE("a template that gives no DNS label is refused at the start") {
-  TestHost host;
-  const PluginUnderTest router(host, Linked<HeaderRouter, HeaderRouterSettings>(), R"({"namespace": "Team {team}"})");
-  CHECK_FALSE(router.created().ok());
+TEST_CASE("a user's hash says who it is with, too: the same name in two realms is two people") {
+  const char* settings = R"({"namespace": "{user_hash}"})";
+  const auto of = [&](const FakeCall& call) { return Decide(settings, call).get<sgw::Route>()->namespace_; };
+  const std::string plain = of(CallFrom("alice"));
+  CHECK(plain.find_first_not_of("abcdefghijklmnopqrstuvwxyz234567") == std::string::npos);
+  CHECK(plain != of(FakeCall().As({.subject = "alice", .realm = "partners"})));
+  // Namespaces outlive a version of the gateway: `printf '\nalice' | sha256sum | xxd -r -p | base32`.
+  CHECK(plain == "qc3kg3j3oozit");
+}
+
+TEST_CASE("a host name stands for a team and an environment, whatever its case, and a header is stronger") {
+  const char* settings = R"({"hosts": {"Ads.spark.example.com": "ads/prod"}})";
+  const auto of = [&](const FakeCall& call) { return Decide(settings, call).get<sgw::Route>()->namespace_; };
+  CHECK(of(CallFrom("alice").Authority("ads.Spark.example.com:15002")) == "sjns-ads-prod");
+  CHECK(of(CallFrom("alice").Authority("ads.spark.example.com")) == "sjns-ads-prod");
+  CHECK(of(CallFrom("alice").Authority("ads.spark.example.com").Header("x-spark-environment", "dev")) ==
+        "sjns-ads-dev");
+  CHECK(Decide(settings, CallFrom("alice").Authority("ml.spark.example.com")).status().code() ==
+        StatusCode::kInvalidArgument);
+}
+
+TEST_CASE("a user's name is a piece only when no other name could be meant") {
+  const char* settings = R"({"namespace": "{user}-{team}", "default_team": "ads"})";
+  CHECK(Decide(settings, CallFrom("alice")).get<sgw::Route>()->namespace_ == "alice-ads");
+  CHECK(Decide(settings, CallFrom("alice-ads")).status().code() == StatusCode::kFailedPrecondition);
+  CHECK(Decide(settings, CallFrom("alice@example.com")).status().code() == StatusCode::kFailedPrecondition);
+}
+
+TEST_CASE("a namespace that is too long for a DNS label is refused") {
+  const auto answer =
+      Decide("{}", CallFrom("alice").Header("x-spark-team", std::string(63, 'a')).Header("x-spark-environment", "b"));
+  CHECK(answer.status().message().find("longer than the 63") != std::string::npos);
+}
+
+TEST_CASE("settings that could never serve a call, or would mix callers up, are refused at the start") {
+  const auto refused = [](const char* settings, const char* why) {
+    TestHost host;
+    const PluginUnderTest router(host, Linked<HeaderRouter, HeaderRouterSettings>(), settings);
+    CHECK_MESSAGE(router.created().message().find(why) == 0, settings, " gives ", router.created().message());
+  };
+  refused(R"({"namespace": "Team {team}"})", "namespace: 'Team {team}' gives no DNS label");
+  refused(R"({"namespace": "{tema}"})", "namespace: '{tema}' gives no DNS label");
+  refused(R"({"namespace": "-{team}"})", "namespace: '-{team}' gives no DNS label");
+  // "ab" and "c" would be "a" and "bc".
+  refused(R"({"namespace": "{team}{environment}"})", "namespace: '{team}{environment}' gives one namespace");
+  refused(R"({"namespace": "a-{team}x{user}"})", "namespace: 'a-{team}x{user}' gives one namespace");
+  refused(R"({"allowed": ["ads"]})", "allowed: 'ads' is not team/environment");
+  refused(R"({"allowed": ["ads/a-b"]})", "allowed: 'ads/a-b' is not team/environment");
+  refused(R"({"hosts": {"h": "ads/*"}})", "hosts.h: 'ads/*' is not team/environment");
+  refused(R"({"default_team": "Ads"})", "default_team: 'Ads' has more than letters");
 }
