@@ -72,11 +72,14 @@ int TokenCommand(const Words& words) {
   if (values.count("group")) {
     for (const std::string& group : values["group"].as<Words>()) groups += (groups.empty() ? "" : ", ") + Quoted(group);
   }
-  const std::string line = "- {sha256: " + Sha256Hex(token) +
-                           ", subject: " + Quoted(values["subject"].as<std::string>()) + ", groups: [" + groups + "]" +
-                           expires + "}\n";
+  std::string line = "- {sha256: " + Sha256Hex(token) + ", subject: " + Quoted(values["subject"].as<std::string>()) +
+                     ", groups: [" + groups + "]" + expires + "}\n";
   const std::string file = values["file"].as<std::string>();
-  const int fd = open(file.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+  const int fd = open(file.c_str(), O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+  // An editor may have left the last line without its end.
+  char last = '\n';
+  const off_t size = lseek(fd, 0, SEEK_END);
+  if (size > 0 && pread(fd, &last, 1, size - 1) == 1 && last != '\n') line.insert(0, "\n");
   const bool is_written =
       fd >= 0 && write(fd, line.data(), line.size()) == static_cast<ssize_t>(line.size()) && fsync(fd) == 0;
   const int error = errno;

@@ -81,6 +81,9 @@ class Commands(unittest.TestCase):
             self.assertNotIn(token, stored)
             self.assertRegex(stored, r'^- \{sha256: [0-9a-f]{64}, subject: "ci", groups: \["ads"\], expires: .*\}\n$')
             self.assertEqual(stat.S_IMODE(os.stat(path).st_mode), 0o600)
+            pathlib.Path(path).write_text(stored.rstrip("\n"))  # As some editors save.
+            self.assertEqual(run("token", "add", "--file", path, "--subject", "cd").returncode, 0)
+            self.assertEqual([line[:10] for line in pathlib.Path(path).read_text().splitlines()], ["- {sha256:"] * 2)
 
 
 class Serving(unittest.TestCase):
