@@ -75,3 +75,20 @@ make_jvm_client() {  # version
     return 1
   touch "$folder/.ready"
 }
+
+# Without installing the package: that would start a server on this machine.
+make_promtool() {
+  local folder=$local_dir/promtool
+  [[ ! -x $folder/promtool ]] || return 0
+  need_space 200 "promtool"
+  step "fetching promtool"
+  rm -rf "$folder"
+  mkdir -p "$folder"
+  # shellcheck disable=SC2016  # It is the inner shell's variable.
+  logged promtool "The test of the metrics page's form is left out." bash -euc '
+    cd "$1"
+    apt-get download -q prometheus
+    dpkg-deb --fsys-tarfile prometheus_*.deb | tar -x --strip-components=3 ./usr/bin/promtool
+    rm prometheus_*.deb
+  ' - "$folder" || rm -rf "$folder"
+}
