@@ -33,12 +33,14 @@ class ManualPages(unittest.TestCase):
         for folder in PLUGINS:
             code = sources(folder)
             rows = table((folder / "README.md").read_text(), "Settings")
-            if "WarmPool" in code or "SGW_LAUNCHER" in code:
+            if "SGW_LAUNCHER" in code:
                 code += (HERE.parent / "sdk/include/sgw/detail/warm_pool_rules.h").read_text()
-            members = re.findall(r'Setting\(\s*"(\w+)",\s*&(\w+)::', code)
-            # What belongs to a list's elements is described in the list's own row.
-            elements = set(re.findall(r"std::vector<(\w+)> \w+[;{]", code))
-            self.assertEqual(rows, {name for name, owner in members if owner not in elements}, folder.name)
+            owners = {re.search(r"(\w+)\)\s*$", (folder / "plugin.cpp").read_text())[1], "WarmPoolRules"}
+            for member in re.findall(r"Inlined\(&\w+::(\w+)", code):
+                owners |= set(re.findall(rf"(\w+) {member}(?:;|{{| =)", code))
+            settings = re.findall(r'Setting\(\s*"(\w+)",\s*&(\w+)::', code)
+            # The members of another struct are described in the row of the setting that it is in.
+            self.assertEqual(rows, {name for name, owner in settings if owner in owners}, folder.name)
 
     def test_every_metric_is_on_its_page(self):
         for folder in PLUGINS:
