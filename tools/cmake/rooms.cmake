@@ -74,6 +74,7 @@ function(sgw_test name)
   add_executable(${name} ${TEST_SOURCES})
   target_include_directories(${name} PRIVATE ${PROJECT_SOURCE_DIR})
   target_link_libraries(${name} PRIVATE tests_support ${TEST_LINK})
+  target_compile_options(${name} PRIVATE $<$<CONFIG:Release>:-O1>)  # Half of the time to compile, and nobody measures a test.
   add_test(NAME ${SGW_TEST_PREFIX}${name} COMMAND ${name})
   set_tests_properties(${SGW_TEST_PREFIX}${name} PROPERTIES LABELS "${TEST_LABELS}" TIMEOUT ${TEST_TIMEOUT})
 endfunction()

@@ -32,6 +32,7 @@ constexpr void AppendDecimal(std::string& out, std::int64_t value) {
 // Up to six digits after the point, which is enough for a setting's default.
 constexpr void AppendDecimal(std::string& out, double value) {
   if (value < 0) out.push_back('-');
+  // NOLINTNEXTLINE(bugprone-incorrect-roundings): std::lround is no constant expression.
   auto millionths = static_cast<std::int64_t>((value < 0 ? -value : value) * 1e6 + 0.5);
   AppendDecimal(out, millionths / 1000000);
   out.push_back('.');
