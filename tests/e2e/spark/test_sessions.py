@@ -147,7 +147,7 @@ class PoolEnds(unittest.TestCase):
         self.assertIn("pyspark/daemon", children.replace(".", "/"))
         self.assertGreaterEqual(children.count("SparkConnectServer"), 3)
         target.stop(signal.SIGKILL)
-        wait_until(lambda: not with_environment(mark), 2, f"the end of {with_environment(mark)}")
+        wait_until(lambda: not with_environment(mark), 4, f"the end of {with_environment(mark)}")
 
 if __name__ == "__main__":
     unittest.main(verbosity=2)
