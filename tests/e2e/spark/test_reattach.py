@@ -39,7 +39,7 @@ class Restarts(unittest.TestCase):
         answers = []
         query = threading.Thread(target=lambda: answers.append(slow_query(spark, 6).first().answer))
         query.start()
-        wait_until(lambda: self.running_operations() > 0, 10, "the query to run")
+        wait_until(lambda: self.running_operations() > 0, 20, "the query to run")
         self.gateway.stop(signal_number)
         self.gateway.start()
         query.join(60)

@@ -1,5 +1,6 @@
 """Whose session is whose, and which server it lives on."""
 
+import contextlib
 import json
 import os
 import signal
@@ -140,14 +141,23 @@ class PoolEnds(unittest.TestCase):
             spark.client.set_retry_policies([])
         self.assertEqual(alice.range(1).select(F.udf(lambda n: n + 1, "long")("id")).first()[0], 1)
         wait_until(lambda: self.servers(target, "warm") == 2, 60, "a warm server in the place of the one in use")
-        driver_pid(bob)
-        wait_until(lambda: self.servers(target, "starting") == 1 and self.servers(target, "leased") == 2, 5,
+
+        def ask():
+            with contextlib.suppress(PySparkException):
+                slow_query(bob, 60).collect()
+
+        query = threading.Thread(target=ask)
+        query.start()
+        self.addCleanup(query.join)
+        # The next one is made as soon as his is taken: his query may take longer than that.
+        wait_until(lambda: self.servers(target, "starting") == 1 and self.servers(target, "leased") == 2, 20,
                    "a server that is being made")
         children = "\n".join(with_environment(mark).values())
         self.assertIn("pyspark/daemon", children.replace(".", "/"))
         self.assertGreaterEqual(children.count("SparkConnectServer"), 3)
         target.stop(signal.SIGKILL)
         wait_until(lambda: not with_environment(mark), 4, f"the end of {with_environment(mark)}")
+
 
 if __name__ == "__main__":
     unittest.main(verbosity=2)
