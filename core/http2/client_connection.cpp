@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include <array>
+#include <atomic>
 #include <cerrno>
 #include <cstring>
 #include <deque>
@@ -22,6 +23,9 @@ constexpr std::int32_t kStreamWindow = 256 * 1024;
 constexpr std::uint32_t kMaxFrame = 1024 * 1024;
 constexpr unsigned kUserTimeoutMs = 30'000;  // also ends the kernel's keepalive
 constexpr int kKeepaliveSeconds = 10;
+
+constexpr int kMaxLookups = 64;
+std::atomic<int> running_lookups{0};
 
 struct Address {
   sockaddr_storage name{};
@@ -81,16 +85,29 @@ std::shared_ptr<ClientConnection> ClientConnection::Connect(Worker& worker, Setu
     worker.Post([connection] { connection->Resolved(); });
     return connection;
   }
-  // getaddrinfo has no asynchronous form; a thread for each look-up is rare, since connections are kept.
-  std::thread([&worker, connection, lookup = raw->lookup_, address = raw->setup_.address]() mutable {
+  if (running_lookups.fetch_add(1) >= kMaxLookups) {
+    --running_lookups;
+    raw->lookup_->error = "too many names are being looked up already: does DNS answer?";
+    worker.Post([connection] { connection->Resolved(); });
+    return connection;
+  }
+  // getaddrinfo has no asynchronous form; a thread for each look-up is rare, since connections are kept. It may take
+  // longer than the connection or the worker live.
+  std::thread([door = worker.door(), weak = std::weak_ptr(connection), lookup = raw->lookup_,
+               address = raw->setup_.address]() mutable {
     FindAddresses(address, true, lookup->found, lookup->error);
-    worker.Post([connection = std::move(connection)] { connection->Resolved(); });
+    door->Post([weak = std::move(weak)] {
+      if (const auto self = weak.lock()) self->Resolved();
+    });
+    --running_lookups;
   }).detach();
   return connection;
 }
 
 ClientConnection::ClientConnection(Worker& worker, Setup setup)
     : Connection(worker, setup.options, false), setup_(std::move(setup)) {}
+
+int ClientConnection::lookups() { return running_lookups; }
 
 void ClientConnection::Resolved() {
   if (is_closed()) return;

@@ -23,9 +23,13 @@ class ClientConnection final : public Connection {
     std::function<void()> on_streams_changed;  // one ended: there may be room for another
   };
 
-  // Resolves, connects and exchanges SETTINGS, without blocking. On the worker.
+  // Resolves, connects and exchanges SETTINGS, without blocking. On the worker. Whoever wants on_ready keeps what is
+  // returned.
   static std::shared_ptr<ClientConnection> Connect(Worker& worker, Setup setup);
   ClientConnection(Worker& worker, Setup setup);
+
+  // Names that are being looked up, in the process.
+  static int lookups();
 
   // Opens a stream with this request head. Null when there is no room or no new streams are taken; ask can_open().
   std::shared_ptr<Stream> Open(const HeaderBlock& headers, bool is_end, StreamHandler& handler);

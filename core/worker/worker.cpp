@@ -41,7 +41,16 @@ bool Timer::is_pending() const { return state_ && state_->task; }
 
 Worker::Worker(std::string name) : name_(std::move(name)), io_(std::make_unique<boost::asio::io_context>(1)) {}
 
-Worker::~Worker() { Stop(); }
+Worker::~Worker() {
+  Stop();
+  const std::lock_guard lock(door_->mutex_);
+  door_->worker_ = nullptr;
+}
+
+void WorkerDoor::Post(Task task) {
+  const std::lock_guard lock(mutex_);
+  if (worker_) worker_->Post(std::move(task));
+}
 
 void Worker::Start() {
   thread_ = std::thread([this] {

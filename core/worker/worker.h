@@ -7,6 +7,7 @@
 #include <chrono>
 #include <cstddef>
 #include <memory>
+#include <mutex>
 #include <string>
 #include <thread>
 #include <vector>
@@ -37,6 +38,21 @@ class Timer {
   std::shared_ptr<State> state_;
 };
 
+class Worker;
+
+// The way to a worker for a thread that may outlive it. Any thread.
+class WorkerDoor {
+ public:
+  explicit WorkerDoor(Worker* worker) : worker_(worker) {}
+  // Posts the task; when the worker has gone it is dropped.
+  void Post(Task task);
+
+ private:
+  friend class Worker;
+  std::mutex mutex_;  // Guards worker_.
+  Worker* worker_;
+};
+
 class Worker {
  public:
   // `name` is shown as the thread's name; at most 15 bytes of it.
@@ -64,12 +80,14 @@ class Worker {
   // How much is on this worker; the acceptor gives a connection to the one with the least. Any thread.
   std::atomic<int>& load() { return load_; }
   boost::asio::io_context& io() { return *io_; }
+  const std::shared_ptr<WorkerDoor>& door() const { return door_; }
 
  private:
   void RunEndOfTurn();
 
   std::string name_;
   std::unique_ptr<boost::asio::io_context> io_;
+  const std::shared_ptr<WorkerDoor> door_{std::make_shared<WorkerDoor>(this)};
   std::vector<Task> end_of_turn_;
   std::atomic<int> load_{0};
   std::thread thread_;

@@ -59,3 +59,16 @@ TEST_CASE("a new connection goes to the worker with the least load") {
   pool[2].load() = 4;
   CHECK(&pool.LeastLoaded() == &pool[1]);
 }
+
+TEST_CASE("what is posted through the door of a worker that has gone is dropped") {
+  auto worker = std::make_unique<Worker>("short");
+  worker->Start();
+  const auto door = worker->door();
+  std::promise<void> ran;
+  door->Post([&] { ran.set_value(); });
+  ran.get_future().wait();
+  worker.reset();
+  const auto owned = std::make_shared<int>();
+  door->Post([owned] { FAIL("there is no worker"); });
+  CHECK(owned.use_count() == 1);
+}
