@@ -84,9 +84,12 @@ void Piece::DropFront(std::uint32_t size) {
   if (buffer_) buffer_->live -= size;
 }
 
+void Piece::CopyOut() {
+  if (buffer_ && buffer_->capacity == SlabPool::kSlabBytes) *this = Copy(view());
+}
+
 void Piece::CopyOutIfWasteful() {
-  if (buffer_ && buffer_->capacity == SlabPool::kSlabBytes && buffer_->live < buffer_->capacity / 2)
-    *this = Copy(view());
+  if (buffer_ && buffer_ != SlabPool::Mine().current_ && buffer_->live < SlabPool::kSlabBytes / 2) CopyOut();
 }
 
 SlabPool& SlabPool::Mine() {

@@ -50,7 +50,9 @@ class Piece {
   // The first `size` bytes leave this piece and become one of their own.
   Piece TakeFront(std::uint32_t size);
   void DropFront(std::uint32_t size);
-  // Gives up a buffer of which less than half is still wanted.
+  // Gives up the slab that it is part of, if it is.
+  void CopyOut();
+  // The same, only if nothing is received into the slab any more and less than half of it is still wanted.
   void CopyOutIfWasteful();
 
  private:
@@ -58,6 +60,18 @@ class Piece {
   const char* data_ = nullptr;
   std::uint32_t size_ = 0;
 };
+
+// Adds a piece to those that wait. Small ones are put together: what waits costs memory by its bytes, not by its
+// frames.
+template <typename Pieces>
+void AppendPiece(Pieces& pieces, Piece piece) {
+  constexpr std::uint32_t kSmall = 256;
+  if (!pieces.empty() && piece.size() < kSmall) {
+    if (pieces.back().Extend(piece.view())) return;
+    piece = Piece::CopyWithRoom(piece.view(), 4 * kSmall);
+  }
+  pieces.push_back(std::move(piece));
+}
 
 // The receive slabs of one worker.
 class SlabPool {

@@ -36,6 +36,15 @@ void RequestSide::SetStream(Stream* stream, bool is_end_sent) {
   if (has_ended_ && !is_end_sent) stream_->SendEnd();
 }
 
+void RequestSide::Wait() {
+  for (Piece& piece : kept_) piece.CopyOut();
+}
+
+void RequestSide::Stop() {
+  stream_ = nullptr;
+  kept_ = {};
+}
+
 std::size_t RequestSide::Sent(std::size_t bytes) {
   if (!was_sent_) {
     was_sent_ = true;
@@ -75,7 +84,7 @@ void RequestSide::Stamp(std::string_view) {
 
 void RequestSide::Send(Piece piece) {
   added_bytes_ += piece.size();
-  if (!was_sent_) kept_.push_back(piece);
+  if (!was_sent_) AppendPiece(kept_, piece);
   if (stream_) stream_->SendData(std::move(piece));
 }
 

@@ -31,6 +31,11 @@ class RequestSide : private RequestStamper::Sink {
   // From now on everything goes to this stream, first of all what was added so far. Null: to none.
   void SetStream(Stream* stream, bool is_end_sent = false);
 
+  // There is no stream yet: what is kept gives up the slabs that others have filled.
+  void Wait();
+  // Nothing of the request goes on any more.
+  void Stop();
+
   // The kernel took that many bytes of the stream. Returns how many of them were the client's.
   std::size_t Sent(std::size_t bytes);
 

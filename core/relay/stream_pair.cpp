@@ -31,10 +31,14 @@ void StreamPair::OnData(Piece piece) {
   bytes_from_client_ += size;
   if (state_ == State::kAnswered) return client_->Credit(size);
   if (state_ == State::kDeciding) {
-    held_.push_back(std::move(piece));
+    AppendPiece(held_, std::move(piece));
     held_bytes_ += size;
-    return OnHeld();
+    OnHeld();
+    // It waits, perhaps for long: it must not keep a slab that others have filled.
+    if (state_ == State::kDeciding) held_.back().CopyOut();
+    return;
   }
+  if (state_ == State::kConnecting) piece.CopyOut();
   if (const Status status = request_.Add(std::move(piece)); !status.ok()) Refuse(status, "message");
 }
 
@@ -76,6 +80,7 @@ void StreamPair::TakeHeld() {
 void StreamPair::Attempt() {
   ++attempts_;
   pool_.Get(endpoint_.address, endpoint_.incarnation, driver_side_);
+  if (state_ == State::kConnecting) request_.Wait();
 }
 
 void StreamPair::OnConnection(ClientConnection& connection) {
@@ -138,8 +143,8 @@ void StreamPair::OnSent(std::size_t bytes) {
 void StreamPair::OnDriverClosed(const StreamClose& close) {
   request_.SetStream(nullptr);
   if (state_ != State::kRelaying) return;
-  driver_.reset();
   if (!close.is_sent && !has_response_started_ && close.reason != CloseReason::kNotSent && attempts_ < kMaxAttempts) {
+    driver_.reset();
     state_ = State::kConnecting;
     return Attempt();
   }
@@ -155,7 +160,7 @@ void StreamPair::Refuse(const Status& status, std::string_view refused_by) {
   state_ = State::kAnswered;
   pool_.Leave(driver_side_);
   StopDriver(ErrorCode::kCancel);
-  held_ = {};
+  DropRequest();
   if (has_response_started_) {
     client_->SendEnd(RefusalFields(status, false));
   } else {
@@ -167,7 +172,7 @@ void StreamPair::Refuse(const Status& status, std::string_view refused_by) {
 void StreamPair::BeginAnswer(const HeaderBlock& head, std::string_view body) {
   if (state_ != State::kDeciding) return;
   state_ = State::kAnswered;
-  held_ = {};
+  DropRequest();
   client_->SendHeaders(head, false);
   ContinueAnswer(body);
 }
@@ -185,11 +190,8 @@ void StreamPair::OnBudget() {
 }
 
 // The driver sends faster than the client takes it: what waits in its stream must go, and trailers would wait behind
-// it. For a gRPC client, REFUSED_STREAM is UNAVAILABLE.
+// it, or for the client's window. For a gRPC client, REFUSED_STREAM is UNAVAILABLE.
 void StreamPair::OnClientTooSlow() {
-  if (client_->queued_bytes() == 0 && state_ != State::kAnswered) {
-    return Refuse(Unavailable("The gateway holds too much of this response: its client takes it too slowly."), "limit");
-  }
   if (state_ != State::kAnswered || is_driver_answer_) {
     outcome_ = {StatusCode::kUnavailable, "limit", "The client took its response too slowly."};
     is_driver_answer_ = false;
@@ -197,6 +199,7 @@ void StreamPair::OnClientTooSlow() {
   state_ = State::kAnswered;
   StopDriver(ErrorCode::kCancel);
   client_->Reset(ErrorCode::kRefusedStream);
+  if (driver_) driver_->Credit(driver_->held_bytes());
   OnRefused();
 }
 
@@ -204,7 +207,15 @@ void StreamPair::StopDriver(ErrorCode code) {
   if (!driver_) return;
   request_.SetStream(nullptr);
   const bool is_over = has_driver_ended_ && request_.has_ended() && driver_->queued_bytes() == 0;
-  if (!is_over) driver_->Reset(code);
+  if (is_over) return;
+  driver_->Reset(code);
+  DropRequest();
+}
+
+void StreamPair::DropRequest() {
+  held_ = {};
+  request_.Stop();
+  client_->Credit(client_->held_bytes());
 }
 
 void StreamPair::OnClosed(const StreamClose& close) {

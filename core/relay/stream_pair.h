@@ -118,6 +118,7 @@ class StreamPair : public StreamHandler {
   void OnClientTooSlow();
   void OnDriverClosed(const StreamClose& close);
   void StopDriver(ErrorCode code);
+  void DropRequest();
 
   UpstreamPool& pool_;
   const std::shared_ptr<Stream> client_;
