@@ -30,24 +30,47 @@ struct Callbacks {
     Connection& connection = Of(user);
     const auto stream = Find(connection, frame->hd.stream_id);
     if (!stream) return 0;
+    const HeaderField field{{reinterpret_cast<const char*>(name), name_size},
+                            {reinterpret_cast<const char*>(value), value_size}};
+    if (field.name == "content-type") stream->is_grpc_ = field.value.substr(0, 16) == "application/grpc";
+    const ConnectionOptions& options = connection.options_;
     HeaderBlock& block = stream->incoming_;
-    if (block.size() >= connection.options_.max_header_fields) {
-      connection.Incident("header_count");
-      return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
+    const std::size_t bytes = block.bytes() + 32 * block.size();
+    const std::size_t size = name_size + value_size + 32;
+    if (!stream->refusal_ && block.size() >= options.max_header_fields) Refuse(connection, *stream, "header_count");
+    if (!stream->refusal_ && bytes + size > options.max_header_bytes) Refuse(connection, *stream, "header_bytes");
+    if (!stream->refusal_) {
+      block.Add(field.name, field.value);
+      return 0;
     }
-    if (block.bytes() + name_size + value_size + 32 * (block.size() + 1) > connection.options_.max_header_bytes) {
-      connection.Incident("header_bytes");
-      return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
-    }
-    block.Add({reinterpret_cast<const char*>(name), name_size}, {reinterpret_cast<const char*>(value), value_size});
-    return 0;
+    return PassOver(connection, *stream, size);
   }
 
-  static int OnInvalidHeader(nghttp2_session*, const nghttp2_frame*, const uint8_t*, size_t, const uint8_t*, size_t,
-                             uint8_t, void* user) {
-    Of(user).Incident("invalid_header");
+  static int OnInvalidHeader(nghttp2_session*, const nghttp2_frame* frame, const uint8_t*, size_t name_size,
+                             const uint8_t*, size_t value_size, uint8_t, void* user) {
+    Connection& connection = Of(user);
+    const auto stream = Find(connection, frame->hd.stream_id);
+    if (!stream) return 0;
+    if (!stream->refusal_) Refuse(connection, *stream, Stream::kInvalidHeader);
+    return PassOver(connection, *stream, name_size + value_size + 32);
+  }
+
+  // What follows in a block that is refused is looked at for the form of the answer, but not for ever: a byte can stand
+  // for a field of 4 KiB.
+  static int PassOver(Connection& connection, Stream& stream, std::size_t size) {
+    stream.refused_bytes_ += size;
+    if (stream.refused_bytes_ <= 4 * connection.options_.max_header_bytes) return 0;
+    stream.Reset(ErrorCode::kEnhanceYourCalm);
     return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
   }
+
+  static void Refuse(Connection& connection, Stream& stream, const char* reason) {
+    connection.Incident(reason);
+    stream.refusal_ = reason;
+    stream.incoming_ = {};
+  }
+
+  static int Bears(Connection& connection) { return connection.BearsUseless() ? 0 : NGHTTP2_ERR_CALLBACK_FAILURE; }
 
   static int OnFrame(nghttp2_session*, const nghttp2_frame* frame, void* user) {
     Connection& connection = Of(user);
@@ -58,7 +81,10 @@ struct Callbacks {
         }
         return 0;
       case NGHTTP2_DATA:
-        if ((frame->hd.flags & NGHTTP2_FLAG_END_STREAM) == 0) return 0;
+        if ((frame->hd.flags & NGHTTP2_FLAG_END_STREAM) == 0) {
+          const bool is_useless = frame->hd.length == 0 || frame->hd.length <= frame->data.padlen;
+          return is_useless ? Bears(connection) : 0;
+        }
         if (const auto stream = Find(connection, frame->hd.stream_id)) {
           stream->has_peer_ended_ = true;
           if (stream->handler_ && !stream->is_reset_) stream->handler_->OnEnd({});
@@ -68,8 +94,11 @@ struct Callbacks {
         connection.OnGoaway(frame->goaway.last_stream_id);
         return 0;
       case NGHTTP2_SETTINGS:
-        if ((frame->hd.flags & NGHTTP2_FLAG_ACK) == 0) connection.OnPeerSettings();
-        return 0;
+        if ((frame->hd.flags & NGHTTP2_FLAG_ACK) != 0) return 0;
+        connection.OnPeerSettings();
+        return Bears(connection);
+      case NGHTTP2_PRIORITY:
+        return Bears(connection);
       case NGHTTP2_PING:
         if ((frame->hd.flags & NGHTTP2_FLAG_ACK) != 0) connection.OnPingAck();
         return 0;
@@ -83,12 +112,15 @@ struct Callbacks {
     // The connection's credit is returned on receipt: one unread stream must not silence its neighbours.
     nghttp2_session_consume_connection(session, size);
     const auto stream = Find(connection, id);
-    if (!stream || !stream->handler_ || stream->is_reset_ || stream->is_over_budget_) {
+    if (!stream || !stream->handler_ || stream->is_reset_ || stream->is_condemned()) {
       nghttp2_session_consume_stream(session, id, size);
       return 0;
     }
-    connection.Held(*stream, size);
-    if (stream->is_over_budget_ || !stream->handler_) return 0;
+    stream->Hold(size);
+    if (stream->is_condemned() || !stream->handler_) {
+      stream->Credit(size);
+      return 0;
+    }
     const char* data = reinterpret_cast<const char*>(bytes);
     stream->handler_->OnData(size < SlabPool::kCopyBelow
                                  ? Piece::Copy({data, size})
@@ -109,9 +141,19 @@ struct Callbacks {
     return 0;
   }
 
-  // A whole response makes the rest of the request pointless: the client is told to stop (RFC 9113, section 8.1).
   static int OnFrameSend(nghttp2_session* session, const nghttp2_frame* frame, void* user) {
     Connection& connection = Of(user);
+    if (frame->hd.type == NGHTTP2_GOAWAY && frame->goaway.error_code != NGHTTP2_NO_ERROR) {
+      // nghttp2 ends a connection with too many resets with an internal error.
+      connection.Incident(frame->goaway.error_code == NGHTTP2_INTERNAL_ERROR ? "flood" : "bad_protocol");
+    }
+    if (connection.is_server_ && frame->hd.type == NGHTTP2_RST_STREAM &&
+        frame->rst_stream.error_code != NGHTTP2_NO_ERROR) {
+      // One that nghttp2 sends by itself answers a breach of the protocol.
+      const auto stream = Find(connection, frame->hd.stream_id);
+      return stream && stream->is_reset_ ? 0 : Bears(connection);
+    }
+    // A whole response makes the rest of the request pointless: the client is told to stop (RFC 9113, section 8.1).
     const bool may_end = frame->hd.type == NGHTTP2_HEADERS || frame->hd.type == NGHTTP2_DATA;
     if (!connection.is_server_ || !may_end || (frame->hd.flags & NGHTTP2_FLAG_END_STREAM) == 0) return 0;
     const auto stream = Find(connection, frame->hd.stream_id);
@@ -167,7 +209,7 @@ struct Callbacks {
     Connection& connection = Of(user);
     Stream& stream = *static_cast<Stream*>(source->ptr);
     connection.AppendControl(reinterpret_cast<const char*>(head), 9);
-    stream.queued_bytes_ -= size;
+    stream.Framed(size);
     connection.output_bytes_ += size;
     connection.enqueued_ += static_cast<std::int64_t>(size);
     while (size > 0) {

@@ -192,7 +192,7 @@ bool ClientConnection::can_open() const {
 
 std::shared_ptr<Stream> ClientConnection::Open(const HeaderBlock& headers, bool is_end, StreamHandler& handler) {
   if (!can_open()) return nullptr;
-  auto stream = std::make_shared<Stream>(this, 0);
+  auto stream = std::make_shared<Stream>(this, account_, 0);
   const nghttp2_data_provider body = BodyOf(*stream);
   const NameValues fields(headers);
   const std::int32_t id =

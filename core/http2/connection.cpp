@@ -14,14 +14,16 @@ namespace {
 using std::chrono::steady_clock;
 
 constexpr std::size_t kMaxOutputBytes = 512 * 1024;  // framed and not yet taken by the kernel
+// Answers to the peer's frames that wait for it to read, beside four for each stream.
+constexpr std::size_t kMaxQueuedFrames = 1'000;
+// Frames without a use: so many at once, and so many more in each tick.
+constexpr int kMaxUseless = 1'000;
+constexpr int kUselessPerTick = 200;
 constexpr int kMaxParts = 64;
 constexpr int kReadsPerTurn = 8;
 constexpr std::int32_t kConnectionWindow = 64 * 1024 * 1024;
 constexpr auto kTick = std::chrono::seconds(2);
 constexpr std::uint32_t kControlBytes = 4096;
-
-// The connections of this worker, where the one that holds the most is looked for when the process is over its budget.
-thread_local std::vector<Connection*> worker_connections;
 
 }  // namespace
 
@@ -29,11 +31,27 @@ Connection::Connection(Worker& worker, const ConnectionOptions& options, bool is
     : worker_(worker),
       options_(options),
       is_server_(is_server),
+      account_(std::make_shared<HeldAccount>(worker, options.max_held_bytes, options.budget, options.on_incident)),
       last_read_(steady_clock::now()),
       last_stream_(last_read_) {}
 
+Connection::Output::Output(Connection& owner) : Holder(owner.account_), connection(owner) { account()->output = this; }
+
+Connection::Output::~Output() { LetGo(); }
+
+void Connection::Output::LetGo() {
+  account()->output = nullptr;
+  Release(bytes());
+}
+
+void Connection::Output::OnMost() {
+  // The bytes go with this turn of the loop; nobody else is to go for them.
+  LetGo();
+  connection.Close();
+}
+
 Connection::~Connection() {
-  std::erase(worker_connections, this);
+  for (auto& [id, stream] : streams_) stream->connection_ = nullptr;
   if (session_) nghttp2_session_del(session_);
 }
 
@@ -56,7 +74,6 @@ void Connection::Begin(std::unique_ptr<Transport> transport, const nghttp2_setti
     nghttp2_session_client_new2(&session_, SessionCallbacks(), this, option);
   }
   nghttp2_option_del(option);
-  worker_connections.push_back(this);
   nghttp2_submit_settings(session_, NGHTTP2_FLAG_NONE, settings, count);
   nghttp2_session_set_local_window_size(session_, NGHTTP2_FLAG_NONE, 0, kConnectionWindow);
   ScheduleFlush();
@@ -64,7 +81,7 @@ void Connection::Begin(std::unique_ptr<Transport> transport, const nghttp2_setti
 }
 
 std::shared_ptr<Stream> Connection::MakeStream(std::int32_t id, std::int32_t window) {
-  auto stream = std::make_shared<Stream>(this, id);
+  auto stream = std::make_shared<Stream>(this, account_, id);
   stream->window_ = window;
   Adopt(stream);
   return stream;
@@ -82,7 +99,6 @@ void Connection::Close() {
     self->streams_.clear();
     for (auto& [id, stream] : streams) {
       const bool is_sent = stream->is_sent();
-      self->Unheld(*stream, stream->held_bytes_);
       stream->connection_ = nullptr;
       stream->queue_.clear();
       stream->queued_bytes_ = 0;
@@ -90,7 +106,12 @@ void Connection::Close() {
         stream->handler_->OnClosed({CloseReason::kConnectionLost, ErrorCode::kInternalError, is_sent});
       }
     }
+    self->unheard_.LetGo();
     self->output_.clear();
+    if (self->is_ending_gently_) {
+      // The peer is to read the last GOAWAY and what was sent before it.
+      return Transport::CloseGently(self->worker_, std::move(self->transport_), [self] { self->OnClosed(); });
+    }
     if (self->transport_) self->transport_->Close();
     self->OnClosed();
   });
@@ -116,14 +137,21 @@ void Connection::OnReadable() {
     receiving_ = nullptr;
     pool.Rewind();
     if (taken < 0) {
-      Incident(taken == NGHTTP2_ERR_FLOODED ? "flood" : "bad_protocol");
+      const bool is_flood = taken == NGHTTP2_ERR_FLOODED || taken == NGHTTP2_ERR_TOO_MANY_CONTINUATIONS ||
+                            taken == NGHTTP2_ERR_CALLBACK_FAILURE;
+      Incident(is_flood ? "flood" : "bad_protocol");
+      return Close();
+    }
+    if (nghttp2_session_get_outbound_queue_size(session_) > kMaxQueuedFrames + 4 * streams_.size()) {
+      Incident("flood");
       return Close();
     }
     if (static_cast<std::uint32_t>(size) < room) break;
   }
   if (is_closed_) return;
   ScheduleFlush();
-  WaitReadable();
+  if (!transport_->has_buffered()) return WaitReadable();
+  worker_.Post([self = shared_from_this()] { self->OnReadable(); });
 }
 
 void Connection::ScheduleFlush() {
@@ -151,7 +179,7 @@ bool Connection::FillOutput() {
     const uint8_t* data = nullptr;
     const ssize_t size = nghttp2_session_mem_send(session_, &data);
     if (size < 0) {
-      Incident("bad_protocol");
+      Incident(size == NGHTTP2_ERR_CALLBACK_FAILURE ? "flood" : "bad_protocol");
       Close();
       return false;
     }
@@ -182,8 +210,12 @@ void Connection::Flush() {
     if (size <= 0) return Close();
     Wrote(static_cast<std::size_t>(size));
   }
-  if (!is_closed_ && !nghttp2_session_want_read(session_) && !nghttp2_session_want_write(session_)) Close();
+  if (is_closed_ || nghttp2_session_want_read(session_) || nghttp2_session_want_write(session_)) return;
+  is_ending_gently_ = is_server_;
+  Close();
 }
+
+bool Connection::BearsUseless() { return ++useless_frames_ <= kMaxUseless; }
 
 void Connection::Wrote(std::size_t bytes) {
   written_ += static_cast<std::int64_t>(bytes);
@@ -198,7 +230,7 @@ void Connection::Wrote(std::size_t bytes) {
     } else {
       front.piece.DropFront(size);
     }
-    if (stream && stream->handler_) stream->handler_->OnSent(size);
+    if (stream) stream->Written(size);
   }
 }
 
@@ -206,9 +238,11 @@ void Connection::OnTick() {
   if (is_closed_) return;
   const auto now = steady_clock::now();
   if (!streams_.empty()) last_stream_ = now;
+  useless_frames_ = std::max(0, useless_frames_ - kUselessPerTick);
   for (auto& [id, stream] : streams_) {
     for (Piece& piece : stream->queue_) piece.CopyOutIfWasteful();
   }
+  for (Chunk& chunk : output_) chunk.piece.CopyOutIfWasteful();
   if (is_ping_open_ && last_read_ >= ping_sent_) is_ping_open_ = false;
   if (is_ping_open_ && now - ping_sent_ > options_.ping_timeout) {
     Incident("peer_silent");
@@ -222,6 +256,8 @@ void Connection::OnTick() {
     ScheduleFlush();
   }
   if (streams_.empty() && now - last_stream_ > options_.idle_timeout) {
+    // Whoever does not even read is not told.
+    if (is_waiting_writable_) return Close();
     nghttp2_session_terminate_session(session_, NGHTTP2_NO_ERROR);
     ScheduleFlush();
   }
@@ -235,6 +271,10 @@ void Connection::FinishHeaders(Stream& stream, bool is_end) {
   if (is_end) stream.has_peer_ended_ = true;
   HeaderBlock block = std::move(stream.incoming_);
   stream.incoming_ = {};
+  if (stream.refusal_) {
+    if (is_server_ && !stream.has_had_head_) return OnBadRequest(stream);
+    return stream.Reset(stream.refusal_code());
+  }
   if (stream.has_had_head_) {
     if (stream.handler_ && !stream.is_reset_) stream.handler_->OnEnd(std::move(block));
     return;
@@ -258,51 +298,12 @@ void Connection::CloseStream(std::int32_t id, ErrorCode code) {
   } else if (code != ErrorCode::kNoError || !(stream->has_peer_ended_ || stream->has_sent_end_)) {
     close.reason = CloseReason::kPeerReset;
   }
-  Unheld(*stream, stream->held_bytes_);
   stream->connection_ = nullptr;
   stream->queue_.clear();
   stream->queued_bytes_ = 0;
   if (stream->handler_) stream->handler_->OnClosed(close);
   last_stream_ = steady_clock::now();
   OnStreamsChanged();
-}
-
-void Connection::Held(Stream& stream, std::size_t bytes) {
-  stream.held_bytes_ += bytes;
-  held_bytes_ += bytes;
-  if (options_.budget) options_.budget->held += bytes;
-  EnforceBudget();
-}
-
-void Connection::Unheld(Stream& stream, std::size_t bytes) {
-  stream.held_bytes_ -= bytes;
-  held_bytes_ -= bytes;
-  if (options_.budget) options_.budget->held -= bytes;
-}
-
-void Connection::EnforceBudget() {
-  const bool is_process_over = options_.budget && options_.budget->held > options_.budget->limit;
-  if (!is_process_over && held_bytes_ <= options_.max_held_bytes) return;
-  std::shared_ptr<Stream> most;
-  const auto look = [&most](const Connection& connection) {
-    for (const auto& [id, stream] : connection.streams_) {
-      if (stream->is_over_budget_ || stream->is_reset_) continue;
-      if (!most || stream->held_bytes_ > most->held_bytes_) most = stream;
-    }
-  };
-  if (is_process_over) {
-    for (const Connection* connection : worker_connections) look(*connection);
-  } else {
-    look(*this);
-  }
-  if (!most || most->held_bytes_ == 0) return;
-  Incident("held_bytes");
-  most->is_over_budget_ = true;
-  if (most->handler_) {
-    most->handler_->OnBudget();
-  } else {
-    most->Reset(ErrorCode::kEnhanceYourCalm);
-  }
 }
 
 }  // namespace sgw::core

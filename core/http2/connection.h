@@ -28,7 +28,8 @@ class Connection : public std::enable_shared_from_this<Connection> {
   void Close();
   bool is_closed() const { return is_closed_; }
   std::size_t streams() const { return streams_.size(); }
-  std::size_t held_bytes() const { return held_bytes_; }
+  // Received on it and not credited, also by streams that have closed.
+  std::size_t held_bytes() const { return account_->bytes; }
   Worker& worker() { return worker_; }
 
  protected:
@@ -48,6 +49,8 @@ class Connection : public std::enable_shared_from_this<Connection> {
 
   // A server's peer opened a stream and its head is whole.
   virtual void OnRequest(Stream&) {}
+  // The same, but its head must not be read: it is over a bound or not HTTP. The stream is to be answered or reset.
+  virtual void OnBadRequest(Stream&) {}
   virtual void OnGoaway(std::int32_t /*last_stream_id*/) {}
   virtual void OnPeerSettings() {}
   virtual void OnStreamsChanged() {}
@@ -58,10 +61,19 @@ class Connection : public std::enable_shared_from_this<Connection> {
   Worker& worker_;
   const ConnectionOptions options_;
   const bool is_server_;
+  const std::shared_ptr<HeldAccount> account_;
   std::unique_ptr<Transport> transport_;
   nghttp2_session* session_ = nullptr;
 
  private:
+  // Holds what is in the output for streams that nobody hears any more.
+  struct Output final : Holder {
+    explicit Output(Connection& owner);
+    ~Output() override;
+    void OnMost() override;
+    void LetGo();
+    Connection& connection;
+  };
   struct Chunk {
     Piece piece;
     std::shared_ptr<Stream> stream;  // set for body bytes, null for frame heads and other frames
@@ -75,18 +87,17 @@ class Connection : public std::enable_shared_from_this<Connection> {
   void Wrote(std::size_t bytes);
   void OnTick();
   void CloseStream(std::int32_t id, ErrorCode code);
-  void EnforceBudget();
-  void Held(Stream& stream, std::size_t bytes);
-  void Unheld(Stream& stream, std::size_t bytes);
+  // The peer sent one more frame that is of no use. False: that is an attack.
+  bool BearsUseless();
   void FinishHeaders(Stream& stream, bool is_end);
 
+  Output unheard_{*this};
   std::unordered_map<std::int32_t, std::shared_ptr<Stream>> streams_;
   std::deque<Chunk> output_;
   Buffer* receiving_ = nullptr;  // the slab that nghttp2 reads from just now
   std::size_t output_bytes_ = 0;
   std::int64_t enqueued_ = 0;
   std::int64_t written_ = 0;
-  std::size_t held_bytes_ = 0;
   Timer tick_;
   std::chrono::steady_clock::time_point last_read_;
   std::chrono::steady_clock::time_point last_stream_;
@@ -95,6 +106,8 @@ class Connection : public std::enable_shared_from_this<Connection> {
   bool is_flush_scheduled_ = false;
   bool is_waiting_writable_ = false;
   bool is_closed_ = false;
+  bool is_ending_gently_ = false;
+  int useless_frames_ = 0;
 };
 
 }  // namespace sgw::core

@@ -1,20 +1,14 @@
 // What a connection may cost, and who counts it.
 #pragma once
 
-#include <atomic>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
-#include <string>
+
+#include "core/http2/held.h"
 
 namespace sgw::core {
-
-// Received bytes that nobody has taken yet, over all connections of the process. Safe for concurrent use.
-struct BufferBudget {
-  std::size_t limit = std::size_t{512} << 20;
-  std::atomic<std::size_t> held{0};
-};
 
 struct ConnectionOptions {
   std::uint32_t max_streams = 1000;          // at once, opened by the peer

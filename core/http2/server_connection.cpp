@@ -5,6 +5,7 @@
 #include <sys/socket.h>
 
 #include <array>
+#include <string>
 #include <string_view>
 
 namespace sgw::core {
@@ -81,13 +82,9 @@ void ServerConnection::AnswerHttp1() {
       "This is a Spark Gateway: it speaks gRPC over HTTP/2. Use sc://HOST:PORT with Spark.\n";
   const iovec part{const_cast<char*>(kAnswer.data()), kAnswer.size()};
   early_->Write(&part, 1);
-  // What was sent to us must be read before closing, or the kernel throws our answer away with a reset.
-  shutdown(early_->fd(), SHUT_WR);
-  std::array<char, 4096> rest;
-  for (int i = 0; i < 16 && early_->Read(rest.data(), rest.size()) > 0; ++i) {
-  }
-  early_->Close();
-  Close();
+  deadline_.Cancel();
+  // Until then it counts as a connection.
+  Transport::CloseGently(worker_, std::move(early_), [self = shared_from_this(), this] { Close(); });
 }
 
 void ServerConnection::BeginHttp2() {
@@ -132,6 +129,24 @@ void ServerConnection::OnRequest(Stream& stream) {
   } else {
     stream.Reset(ErrorCode::kRefusedStream);
   }
+}
+
+void ServerConnection::OnBadRequest(Stream& stream) {
+  const bool is_size = stream.refusal_code() != ErrorCode::kProtocolError;
+  const std::string text = is_size ? "The request's header fields have more than " +
+                                         std::to_string(options_.max_header_bytes) + " bytes or are more than " +
+                                         std::to_string(options_.max_header_fields) + ": see the gateway's limits."
+                                   : "The request has a header field whose name or value HTTP does not allow.";
+  if (stream.is_grpc_) {
+    return stream.SendHeaders({{":status", "200"},
+                               {"content-type", "application/grpc"},
+                               {"grpc-status", is_size ? "8" : "3"},  // RESOURCE_EXHAUSTED, INVALID_ARGUMENT
+                               {"grpc-message", text}},
+                              true);
+  }
+  stream.SendHeaders({{":status", is_size ? "431" : "400"}, {"content-type", "text/plain"}}, false);
+  stream.SendData(Piece::Copy(text + "\n"));
+  stream.SendEnd();
 }
 
 void ServerConnection::OnClosed() {

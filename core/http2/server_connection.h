@@ -45,6 +45,7 @@ class ServerConnection final : public Connection {
   void AnswerHttp1();
   void GiveUp(const char* reason);
   void OnRequest(Stream& stream) override;
+  void OnBadRequest(Stream& stream) override;
   void OnPingAck() override;
   void OnPeerSettings() override;
   void OnClosed() override;

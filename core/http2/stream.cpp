@@ -7,6 +7,37 @@
 
 namespace sgw::core {
 
+void Stream::SetHandler(StreamHandler* handler) {
+  const bool was_let_go = is_output_let_go();
+  handler_ = handler;
+  if (Holder* const output = account()->output; output && was_let_go != is_output_let_go()) {
+    was_let_go ? output->Release(framed_bytes_) : output->Count(framed_bytes_);
+  }
+  if (!handler_) Credit(held_bytes());
+}
+
+void Stream::OnMost() {
+  // There is one: without a handler nothing is held.
+  const auto keep = shared_from_this();
+  handler_->OnBudget();
+}
+
+ErrorCode Stream::refusal_code() const {
+  return refusal_ == kInvalidHeader ? ErrorCode::kProtocolError : ErrorCode::kEnhanceYourCalm;
+}
+
+void Stream::Framed(std::size_t bytes) {
+  queued_bytes_ -= bytes;
+  framed_bytes_ += bytes;
+  if (Holder* const output = account()->output; output && is_output_let_go()) output->Count(bytes);
+}
+
+void Stream::Written(std::size_t bytes) {
+  framed_bytes_ -= bytes;
+  if (!is_output_let_go()) return handler_->OnSent(bytes);
+  if (Holder* const output = account()->output) output->Release(bytes);
+}
+
 void Stream::SendHeaders(const HeaderBlock& headers, bool is_end) {
   if (!connection_ || is_reset_ || has_sent_head_) return;
   has_sent_head_ = true;
@@ -25,7 +56,7 @@ void Stream::SendData(Piece piece) {
   if (!connection_ || is_reset_ || is_end_queued_ || piece.empty()) return;
   queued_bytes_ += piece.size();
   if (!queue_.empty()) queue_.back().CopyOutIfWasteful();
-  queue_.push_back(std::move(piece));
+  AppendPiece(queue_, std::move(piece));
   Resume();
 }
 
@@ -46,6 +77,7 @@ void Stream::Resume() {
 
 void Stream::Reset(ErrorCode code) {
   if (!connection_ || is_reset_) return;
+  if (Holder* const output = account()->output; output && !is_output_let_go()) output->Count(framed_bytes_);
   is_reset_ = true;
   queue_.clear();
   queued_bytes_ = 0;
@@ -54,15 +86,14 @@ void Stream::Reset(ErrorCode code) {
 }
 
 void Stream::Credit(std::size_t bytes) {
-  if (!connection_) return;
-  bytes = std::min(bytes, held_bytes_);
+  bytes = std::min(bytes, held_bytes());
   if (bytes == 0) return;
-  connection_->Unheld(*this, bytes);
-  if (is_reset_ || has_peer_ended_) return;
+  Release(bytes);
+  if (!connection_ || is_reset_ || has_peer_ended_) return;
   nghttp2_session_consume_stream(connection_->session_, id_, bytes);
   // A reader that took two windows' worth and owes little keeps up: it is worth more bytes in flight.
   credited_since_growth_ += bytes;
-  if (window_ > kDefaultWindow && window_ < kMaxWindow && held_bytes_ < static_cast<std::size_t>(window_) / 2 &&
+  if (window_ > kDefaultWindow && window_ < kMaxWindow && held_bytes() < static_cast<std::size_t>(window_) / 2 &&
       credited_since_growth_ >= 2 * static_cast<std::size_t>(window_)) {
     RaiseWindow(std::min(2 * window_, kMaxWindow));
   }

@@ -5,7 +5,8 @@
 //
 // Flow control is in the owner's hands. Received bytes are held until Credit() says that they were taken; only then may
 // the peer send as many again. Bytes that are received and not credited count against the connection's and the
-// process's budget; at the bound the stream that holds the most hears OnBudget.
+// process's bounds (held.h), also after the stream has closed, until nobody hears the stream any more; at a bound the
+// stream that holds the most hears OnBudget.
 #pragma once
 
 #include <cstddef>
@@ -14,6 +15,7 @@
 #include <memory>
 
 #include "core/http2/header_block.h"
+#include "core/http2/held.h"
 #include "core/http2/slab.h"
 
 namespace sgw::core {
@@ -60,21 +62,22 @@ class StreamHandler {
   virtual void OnData(Piece piece) = 0;
   // The peer ended its side. `trailers` is empty when it sent none.
   virtual void OnEnd(HeaderBlock trailers) = 0;
-  // That many bytes of body were given to the kernel.
+  // That many bytes of body were given to the kernel. Comes after OnClosed, too, but not after Reset().
   virtual void OnSent(std::size_t bytes) = 0;
-  // A budget for held bytes is used up and this stream holds the most: it is to be ended now. What still arrives for it
-  // is dropped.
+  // A bound for held bytes is reached and this stream holds the most: what it holds is to be dropped and credited now.
+  // What still arrives for it is dropped. May come after OnClosed.
   virtual void OnBudget() = 0;
-  // The last event.
+  // The stream has gone.
   virtual void OnClosed(const StreamClose& close) = 0;
 };
 
-class Stream : public std::enable_shared_from_this<Stream> {
+class Stream : public std::enable_shared_from_this<Stream>, private Holder {
  public:
-  Stream(Connection* connection, std::int32_t id) : connection_(connection), id_(id) {}
+  Stream(Connection* connection, std::shared_ptr<HeldAccount> account, std::int32_t id)
+      : Holder(std::move(account)), connection_(connection), id_(id) {}
 
-  // Null: nobody hears the stream any more; what arrives is credited and dropped.
-  void SetHandler(StreamHandler* handler) { handler_ = handler; }
+  // Null: nobody hears the stream any more; what it holds and what arrives is credited and dropped.
+  void SetHandler(StreamHandler* handler);
 
   // The head of a response (a request's is given to ClientConnection::Open). `is_end`: nothing follows.
   void SendHeaders(const HeaderBlock& headers, bool is_end);
@@ -92,17 +95,25 @@ class Stream : public std::enable_shared_from_this<Stream> {
 
   bool is_open() const { return connection_ != nullptr; }
   std::int32_t id() const { return id_; }
-  std::size_t queued_bytes() const { return queued_bytes_; }  // to be sent
-  std::size_t held_bytes() const { return held_bytes_; }      // received and not credited
+  std::size_t queued_bytes() const { return queued_bytes_; }  // to be sent, not in a frame yet
+  std::size_t held_bytes() const { return bytes(); }          // received and not credited
   bool is_sent() const;
 
  private:
   friend class Connection;
   friend class ClientConnection;
+  friend class ServerConnection;
   friend struct Callbacks;
 
   void Resume();
+  void OnMost() override;
+  // Nobody wants to know when the kernel takes what is in frames: it is the connection's to account for.
+  bool is_output_let_go() const { return !handler_ || is_reset_; }
+  ErrorCode refusal_code() const;
+  void Framed(std::size_t bytes);
+  void Written(std::size_t bytes);
 
+  static constexpr char kInvalidHeader[] = "invalid_header";
   static constexpr std::int32_t kDefaultWindow = 65'535;
   static constexpr std::int32_t kMaxWindow = 2 * 1024 * 1024;
 
@@ -113,9 +124,11 @@ class Stream : public std::enable_shared_from_this<Stream> {
   std::size_t credited_since_growth_ = 0;
   std::deque<Piece> queue_;
   std::size_t queued_bytes_ = 0;
-  std::size_t held_bytes_ = 0;
+  std::size_t framed_bytes_ = 0;  // in the connection's output
   HeaderBlock incoming_;
-  std::size_t incoming_fields_ = 0;
+  const char* refusal_ = nullptr;  // why what is incoming is not taken: the word of its incident
+  std::size_t refused_bytes_ = 0;
+  bool is_grpc_ = false;  // by its content-type
   HeaderBlock trailers_;
   bool is_body_deferred_ = false;  // nghttp2 waits for more of our body
   bool has_sent_head_ = false;
@@ -124,7 +137,6 @@ class Stream : public std::enable_shared_from_this<Stream> {
   bool has_peer_ended_ = false;
   bool has_sent_end_ = false;  // a server's stream only
   bool is_reset_ = false;
-  bool is_over_budget_ = false;
   CloseReason reset_reason_ = CloseReason::kLocalReset;
   std::int64_t first_byte_at_ = -1;  // place in the connection's output
 };

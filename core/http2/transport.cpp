@@ -6,10 +6,12 @@
 #include <sys/socket.h>
 
 #include <algorithm>
+#include <array>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/posix/stream_descriptor.hpp>
 #include <cerrno>
 #include <cstring>
+#include <utility>
 
 namespace sgw::core {
 
@@ -95,7 +97,12 @@ ssize_t Transport::Read(char* data, std::size_t size) {
     std::size_t total = 0;
     while (total < size) {
       const int result = SSL_read(ssl_, data + total, static_cast<int>(std::min<std::size_t>(size - total, 1 << 30)));
-      if (result <= 0) return total > 0 ? static_cast<ssize_t>(total) : Fail(result);
+      if (result <= 0) {
+        const ssize_t why = Fail(result);
+        if (total == 0) return why;
+        is_over_ = why != kAgain;
+        break;
+      }
       total += static_cast<std::size_t>(result);
     }
     return static_cast<ssize_t>(total);
@@ -107,6 +114,8 @@ ssize_t Transport::Read(char* data, std::size_t size) {
     return errno == EAGAIN || errno == EWOULDBLOCK ? kAgain : kFailed;
   }
 }
+
+bool Transport::has_buffered() const { return ssl_ && (is_over_ || SSL_pending(ssl_) > 0); }
 
 ssize_t Transport::Peek(char* data, std::size_t size) {
   const ssize_t result = recv(fd_, data, size, MSG_PEEK);
@@ -168,6 +177,47 @@ void Transport::WaitWritable(Task task) {
                                  [task = std::move(task)](const boost::system::error_code& error) mutable {
                                    if (!error) task();
                                  });
+}
+
+struct Transport::Lingering : std::enable_shared_from_this<Lingering> {
+  std::unique_ptr<Transport> transport;
+  Task done;
+  Timer deadline;
+  int reads_left = 256;
+
+  void Drop() {
+    if (!done) return;
+    std::array<char, 16 * 1024> rest;
+    for (; reads_left > 0; --reads_left) {
+      // Below TLS: what is thrown away need not be understood.
+      const ssize_t size = recv(transport->fd_, rest.data(), rest.size(), 0);
+      if (size < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) {
+        return transport->WaitReadable([self = shared_from_this()] { self->Drop(); });
+      }
+      if (size <= 0) break;
+    }
+    End();
+  }
+  void End() {
+    deadline.Cancel();
+    transport->Close();
+    if (done) std::exchange(done, {})();
+  }
+};
+
+void Transport::CloseGently(Worker& worker, std::unique_ptr<Transport> transport, Task done) {
+  if (transport->ssl_) {
+    ERR_clear_error();
+    SSL_shutdown(transport->ssl_);
+  }
+  shutdown(transport->fd_, SHUT_WR);
+  auto lingering = std::make_shared<Lingering>();
+  lingering->transport = std::move(transport);
+  lingering->done = std::move(done);
+  lingering->deadline = worker.StartTimer(std::chrono::seconds(1), [weak = std::weak_ptr(lingering)] {
+    if (const auto self = weak.lock()) self->End();
+  });
+  lingering->Drop();
 }
 
 void Transport::Close() {

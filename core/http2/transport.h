@@ -37,6 +37,8 @@ class Transport {
   ssize_t Read(char* data, std::size_t size);
   // Looks at the first bytes without taking them; before StartTls.
   ssize_t Peek(char* data, std::size_t size);
+  // There is more for Read() that the socket does not show any more: no wait would end.
+  bool has_buffered() const;
   // Bytes written, kAgain or kFailed.
   ssize_t Write(const iovec* parts, int count);
 
@@ -47,16 +49,21 @@ class Transport {
   void WaitForRead(Task task) { wants_write_ ? WaitWritable(std::move(task)) : WaitReadable(std::move(task)); }
 
   void Close();
+  // Ends our side, throws away what the peer still sends, and closes when it has ended its own or a second has passed;
+  // then runs `done`. Closing with bytes unread is a reset, and a reset may overtake what the peer is to read.
+  static void CloseGently(Worker& worker, std::unique_ptr<Transport> transport, Task done);
   int fd() const { return fd_; }
 
  private:
   struct Descriptor;
+  struct Lingering;
   ssize_t Fail(int result);
 
   std::unique_ptr<Descriptor> descriptor_;
   int fd_;
   ssl_st* ssl_ = nullptr;
   bool wants_write_ = false;
+  bool is_over_ = false;  // TLS: Read() has seen the end behind what it gave
 };
 
 }  // namespace sgw::core

@@ -50,13 +50,17 @@ class Recorder : public StreamHandler {
   }
   void OnBudget() override {
     Note([&] { is_over_budget = true; });
-    if (stream) stream->Reset(ErrorCode::kCancel);
+    if (!stream) return;
+    stream->Reset(ErrorCode::kCancel);
+    stream->Credit(stream->held_bytes());
   }
   void OnClosed(const StreamClose& info) override {
+    if (stream && lets_go_when_closed) stream->Credit(stream->held_bytes());
     Note([&] {
       close = info;
       is_closed = true;
     });
+    if (on_closed) on_closed();
   }
 
   // Waits until the condition holds; the lock is held while it is looked at.
@@ -70,7 +74,9 @@ class Recorder : public StreamHandler {
   std::function<void(Piece)> on_data;
   std::function<void()> on_end;
   std::function<void(std::size_t)> on_sent;
+  std::function<void()> on_closed;
   bool credits = true;
+  bool lets_go_when_closed = true;
   bool keeps_body = true;
 
   std::mutex mutex;  // Guards all below.
@@ -101,9 +107,13 @@ class Pair {
  public:
   using ServeFn = std::function<void(Recorder&)>;  // sets the hooks of a new stream's recorder; on the worker
 
-  explicit Pair(ServeFn serve, ConnectionOptions server_options = {}, ConnectionOptions client_options = {})
-      : serve_(std::move(serve)), server_options_(server_options), client_options_(client_options) {
-    const auto address_or = acceptor_.Listen("127.0.0.1:0");
+  explicit Pair(ServeFn serve, ConnectionOptions server_options = {}, ConnectionOptions client_options = {},
+                const std::string& listen = "127.0.0.1:0", std::shared_ptr<const TlsServerContext> tls = nullptr)
+      : serve_(std::move(serve)),
+        server_options_(std::move(server_options)),
+        client_options_(std::move(client_options)),
+        tls_(std::move(tls)) {
+    const auto address_or = acceptor_.Listen(listen);
     REQUIRE(address_or);
     address = *address_or;
     pool_.Start();
@@ -157,18 +167,10 @@ class Pair {
     done.get_future().get();
   }
 
-  Worker& worker() { return pool_[0]; }
-
-  std::string address;
-  std::shared_ptr<ClientConnection> client;
-  std::atomic<bool> client_closed{false};
-  std::vector<std::weak_ptr<ServerConnection>> servers;
-  std::vector<std::unique_ptr<Recorder>> served;  // in the order of their streams; on the worker
-
- private:
+  // Serves a connected socket, as if it had been accepted. On the worker.
   void Accept(Accepted accepted) {
     servers.push_back(ServerConnection::Serve(worker(), accepted.fd,
-                                              {server_options_, "test", accepted.peer_address, nullptr,
+                                              {server_options_, "test", accepted.peer_address, tls_,
                                                [this](ServerConnection&, const std::shared_ptr<Stream>& stream) {
                                                  served.push_back(std::make_unique<Recorder>());
                                                  served.back()->stream = stream;
@@ -178,9 +180,19 @@ class Pair {
                                                [this](ServerConnection&) { acceptor_.Closed(worker()); }}));
   }
 
+  Worker& worker() { return pool_[0]; }
+
+  std::string address;
+  std::shared_ptr<ClientConnection> client;
+  std::atomic<bool> client_closed{false};
+  std::vector<std::weak_ptr<ServerConnection>> servers;
+  std::vector<std::unique_ptr<Recorder>> served;  // in the order of their streams; on the worker
+
+ private:
   ServeFn serve_;
   ConnectionOptions server_options_;
   ConnectionOptions client_options_;
+  std::shared_ptr<const TlsServerContext> tls_;
   WorkerPool pool_{1};
   Acceptor acceptor_{pool_, 20'000, [this](Worker&, Accepted accepted) { Accept(std::move(accepted)); }};
 };
