@@ -80,7 +80,14 @@ Status Gateway::Start() {
   sessions_->Restore();
 
   workers_ = std::make_unique<WorkerPool>(WorkerCount(config_));
-  upstreams_ = std::make_unique<UpstreamPools>(*workers_, endpoints_, DriverOptions(config_, budget_));
+  UpstreamOptions to_drivers = DriverOptions(config_, budget_);
+  to_drivers.connection.on_incident = [this](const char* reason) {
+    metrics_
+        .Counter("spark_gateway_driver_incidents_total", "What went wrong on connections to drivers.",
+                 {{"reason", reason}})
+        .Add(1);
+  };
+  upstreams_ = std::make_unique<UpstreamPools>(*workers_, endpoints_, to_drivers);
   relay_ = std::make_unique<Relay>(*workers_, *upstreams_, Relay::Setup{pipeline_, sessions_.get(), metrics_});
   door_ = std::make_unique<FrontDoor>(*workers_, *relay_, ClientOptions(config_, budget_),
                                       static_cast<int>(config_.limits.connections));

@@ -84,13 +84,7 @@ class Rig {
     address_ = *bound;
     workers_.Start();
     acceptor_.Start();
-    std::promise<Status> ready;
-    RunOn(workers_[1], [&] {
-      client = ClientConnection::Connect(
-          workers_[1],
-          {{}, address_, std::chrono::seconds(5), [&](const Status& status) { ready.set_value(status); }, {}, {}});
-    });
-    REQUIRE(ready.get_future().get().ok());
+    client = Connect();
   }
   ~Rig() {
     acceptor_.Stop();
@@ -106,13 +100,30 @@ class Rig {
     workers_.Stop();
   }
 
+  // One more connection of a client's.
+  std::shared_ptr<ClientConnection> Connect() {
+    std::promise<Status> ready;
+    std::shared_ptr<ClientConnection> made;
+    RunOn(workers_[1], [&] {
+      made = ClientConnection::Connect(
+          workers_[1],
+          {{}, address_, std::chrono::seconds(5), [&](const Status& status) { ready.set_value(status); }, {}, {}});
+    });
+    REQUIRE(ready.get_future().get().ok());
+    return made;
+  }
+
   // Opens a stream of the client's; the recorder hears it.
   void Open(Recorder& recorder, bool is_end = false, std::vector<HeaderField> more = {}) {
+    OpenOn(*client, recorder, is_end, std::move(more));
+  }
+  void OpenOn(ClientConnection& connection, Recorder& recorder, bool is_end = false,
+              std::vector<HeaderField> more = {}) {
     RunOn(workers_[1], [&] {
       HeaderBlock head{{":method", "POST"},  {":scheme", "http"}, {":path", "/test.Echo/Say"},
                        {":authority", "gw"}, {"te", "trailers"},  {"content-type", "application/grpc"}};
       for (const auto& field : more) head.Add(field.name, field.value);
-      recorder.stream = client->Open(head, is_end, recorder);
+      recorder.stream = connection.Open(head, is_end, recorder);
       REQUIRE(recorder.stream);
     });
   }
@@ -126,6 +137,12 @@ class Rig {
   Worker& gateway() { return workers_[0]; }
   UpstreamPool& pool() { return pools_[0]; }
   BareCall& call() { return *calls_.back(); }
+  // Bytes of the requests of the calls that live. On the gateway's worker.
+  std::size_t received() const {
+    std::size_t bytes = 0;
+    for (const auto& one : calls_) bytes += one->bytes_from_client();
+    return bytes;
+  }
 
   // Waits for the calls that ended so far to be that many.
   std::vector<Ended> WaitForEnded(std::size_t count) {
