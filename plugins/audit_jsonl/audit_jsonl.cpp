@@ -4,6 +4,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <ctime>
@@ -23,14 +24,27 @@ std::string TimeText(WallTime when) {
   return text;
 }
 
-bool WriteAll(int fd, std::string_view bytes) {
-  while (!bytes.empty()) {
-    const ssize_t size = write(fd, bytes.data(), bytes.size());
+// How many of them could be written; errno says why not all.
+std::size_t WriteAll(int fd, std::string_view bytes) {
+  std::size_t written = 0;
+  while (written < bytes.size()) {
+    const ssize_t size = write(fd, bytes.data() + written, bytes.size() - written);
     if (size < 0 && errno == EINTR) continue;
-    if (size <= 0) return false;
-    bytes.remove_prefix(static_cast<std::size_t>(size));
+    if (size <= 0) break;
+    written += static_cast<std::size_t>(size);
   }
-  return true;
+  return written;
+}
+
+// What a full disk or a crash of an earlier process may have left.
+bool EndsInsideLine(const std::string& path, int fd) {
+  struct stat found {};
+  if (fstat(fd, &found) != 0 || !S_ISREG(found.st_mode) || found.st_size == 0) return false;
+  const int reader = open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  char last = '\n';
+  const bool is_read = reader >= 0 && pread(reader, &last, 1, found.st_size - 1) == 1;
+  if (reader >= 0) close(reader);
+  return is_read && last != '\n';
 }
 
 }  // namespace
@@ -110,6 +124,7 @@ bool JsonLines::Open() {
   if (fd < 0) return false;
   if (fd_ >= 0) close(fd_);
   fd_ = fd;
+  is_torn_ = EndsInsideLine(path_, fd);
   return true;
 }
 
@@ -141,6 +156,15 @@ void JsonLines::Admit(const Record&, Completion<Status> done) {
   done(Status());
 }
 
+std::int64_t JsonLines::WriteLines(const std::string& lines) {
+  if (!Open()) return 0;
+  if (is_torn_ && WriteAll(fd_, "\n") == 0) return 0;
+  const std::size_t size = WriteAll(fd_, lines);
+  const auto end = lines.begin() + static_cast<std::ptrdiff_t>(size);
+  is_torn_ = size > 0 && lines[size - 1] != '\n';
+  return std::count(lines.begin(), end, '\n');
+}
+
 void JsonLines::Run() {
   std::unique_lock lock(mutex_);
   while (true) {
@@ -150,15 +174,14 @@ void JsonLines::Run() {
     const std::int64_t count = queued_;
     is_writing_ = true;
     lock.unlock();
-    const bool is_good = Open() && WriteAll(fd_, lines);
+    const std::int64_t written = WriteLines(lines);
     const int error = errno;
+    const bool is_good = written == count;
     lock.lock();
     is_writing_ = false;
     queued_ -= count;
-    if (is_good)
-      written_.Add(static_cast<double>(count));
-    else
-      failed_.Add(static_cast<double>(count));
+    written_.Add(static_cast<double>(written));
+    failed_.Add(static_cast<double>(count - written));
     if (is_good == has_failed_) {
       if (is_good)
         host_.Info("the audit trail can be written again");

@@ -44,6 +44,8 @@ class JsonLines : public Audit {
  private:
   // Opens the file when it is not open, or is not the one that the path names any more. False: it cannot be.
   bool Open();
+  // How many of the lines are in the file; errno says why not all.
+  std::int64_t WriteLines(const std::string& lines);
   void Run();
   void End();
 
@@ -62,7 +64,8 @@ class JsonLines : public Audit {
   bool has_failed_ = false;
   bool is_ending_ = false;
 
-  int fd_ = -1;  // writer thread, once it runs
+  int fd_ = -1;           // writer thread, once it runs
+  bool is_torn_ = false;  // writer thread: the file ends inside a line
   std::thread writer_;
 };
 

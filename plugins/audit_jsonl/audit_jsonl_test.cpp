@@ -1,12 +1,19 @@
 #include "audit_jsonl.h"
 
 #include <doctest/doctest.h>
+#include <fcntl.h>
 #include <sgw/testing.h>
+#include <signal.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <sstream>
+#include <thread>
 
 using namespace sgw::testing;
 using sgw::plugins::JsonLines;
@@ -70,4 +77,111 @@ TEST_CASE("a file that cannot be opened ends the start with its reason") {
   TestHost host;
   PluginUnderTest audit(host, Linked<JsonLines, JsonLinesSettings>(), R"({"path": "/nowhere/audit.jsonl"})");
   CHECK(audit.Start().Wait().message() == "cannot open /nowhere/audit.jsonl: No such file or directory");
+}
+
+TEST_CASE("every control byte of every field is escaped") {
+  std::string bytes;
+  for (int byte = 1; byte < 256; ++byte) bytes += static_cast<char>(byte);
+  bytes += "\xc2\x9b[31m\xe2\x82\xac";
+  const std::string line = sgw::plugins::LineOf({.call_id = bytes, .session_id = bytes, .operation_id = bytes});
+  CHECK(line.find('\n') == line.size() - 1);
+  REQUIRE(sgw::Json::Parse(line));
+  for (const char c : line.substr(0, line.size() - 1)) {
+    const auto byte = static_cast<unsigned char>(c);
+    CHECK(byte >= 0x20);
+    CHECK(byte != 0x7f);
+  }
+  CHECK(line.find("\xc2\x9b") == std::string::npos);
+  CHECK(line.find("\xe2\x82\xac") != std::string::npos);
+}
+
+TEST_CASE("a full disk is counted and said once, and with on_full: refuse no operation starts") {
+  TestHost host;
+  PluginUnderTest audit(host, Linked<JsonLines, JsonLinesSettings>(), R"({"path": "/dev/full", "on_full": "refuse"})");
+  REQUIRE(audit.Start().Wait().ok());
+  CHECK(audit.Admit({}).Wait().ok());
+  for (int i = 1; i <= 3; ++i) {
+    audit.Write(Refusal());
+    REQUIRE(audit.Quiesce().Wait().ok());
+    CHECK(host.Metric("spark_gateway_audit_failures_total") == i);
+  }
+  CHECK(host.Metric("spark_gateway_audit_written_total") == 0);
+  CHECK(host.Logged("cannot write /dev/full: No space left on device") == 1);
+  const auto verdict = audit.Admit({}).Wait();
+  CHECK(verdict.code() == sgw::StatusCode::kUnavailable);
+  CHECK(verdict.message().find("audit trail") != std::string::npos);
+}
+
+TEST_CASE("what a full disk tore apart spoils no later line, and all is well when there is room again") {
+  const TempDir dir;
+  TestHost host;
+  PluginUnderTest audit(host, Linked<JsonLines, JsonLinesSettings>(),
+                        R"({"path": ")" + dir.path + R"(/audit.jsonl", "on_full": "refuse"})");
+  REQUIRE(audit.Start().Wait().ok());
+  signal(SIGXFSZ, SIG_IGN);
+  rlimit limit{};
+  getrlimit(RLIMIT_FSIZE, &limit);
+  const rlimit small{60, limit.rlim_max};
+  setrlimit(RLIMIT_FSIZE, &small);
+  audit.Write(Refusal());
+  REQUIRE(audit.Quiesce().Wait().ok());
+  setrlimit(RLIMIT_FSIZE, &limit);
+  CHECK(dir.Read("audit.jsonl").size() == 60);
+  CHECK_FALSE(audit.Admit({}).Wait().ok());
+
+  audit.Write(Refusal());
+  REQUIRE(audit.Quiesce().Wait().ok());
+  const std::string text = dir.Read("audit.jsonl");
+  CHECK(text.substr(60) == "\n" + sgw::plugins::LineOf(Refusal()));
+  CHECK(host.Metric("spark_gateway_audit_written_total") == 1);
+  CHECK(host.Metric("spark_gateway_audit_failures_total") == 1);
+  CHECK(host.Logged("can be written again") == 1);
+  CHECK(audit.Admit({}).Wait().ok());
+}
+
+TEST_CASE("a line that an earlier process left without its end is ended first") {
+  const TempDir dir;
+  std::ofstream(dir.path + "/audit.jsonl") << "{\"time\":";
+  TestHost host;
+  PluginUnderTest audit(host, Linked<JsonLines, JsonLinesSettings>(), R"({"path": ")" + dir.path + R"(/audit.jsonl"})");
+  REQUIRE(audit.Start().Wait().ok());
+  audit.Write(Refusal());
+  REQUIRE(audit.Quiesce().Wait().ok());
+  CHECK(dir.Read("audit.jsonl") == "{\"time\":\n" + sgw::plugins::LineOf(Refusal()));
+}
+
+TEST_CASE("while a slow reader keeps the queue full, records are dropped and counted") {
+  for (const std::string on_full : {"drop", "refuse"}) {
+    const TempDir dir;
+    const std::string fifo = dir.path + "/fifo";
+    REQUIRE(mkfifo(fifo.c_str(), 0600) == 0);
+    const int reader = open(fifo.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+    TestHost host;
+    PluginUnderTest audit(host, Linked<JsonLines, JsonLinesSettings>(),
+                          R"({"queue": 2, "on_full": ")" + on_full + R"(", "path": ")" + fifo + R"("})");
+    REQUIRE(audit.Start().Wait().ok());
+    sgw::Record large = Refusal();
+    const std::string message(200'000, 'x');  // more than a pipe holds
+    large.message = message;
+    audit.Write(large);
+    audit.Write(Refusal());
+    audit.Write(Refusal());
+    CHECK(host.Metric("spark_gateway_audit_dropped_total") == 1);
+    CHECK(audit.Admit({}).Wait().ok() == (on_full == "drop"));
+
+    std::string text;
+    std::thread drain([&] {
+      char bytes[64 * 1024];
+      while (std::count(text.begin(), text.end(), '\n') < 2) {
+        const ssize_t size = read(reader, bytes, sizeof(bytes));
+        if (size > 0) text.append(bytes, static_cast<std::size_t>(size));
+      }
+    });
+    CHECK(audit.Quiesce().Wait().ok());
+    drain.join();
+    CHECK(text == sgw::plugins::LineOf(large) + sgw::plugins::LineOf(Refusal()));
+    CHECK(host.Metric("spark_gateway_audit_written_total") == 2);
+    CHECK(audit.Admit({}).Wait().ok());
+    close(reader);
+  }
 }

@@ -14,9 +14,6 @@ using sgw::plugins::TokenSettings;
 
 namespace {
 
-// SHA-256 of "secret-a".
-constexpr const char* kHash = "dfbabf3cb8a8b5a6ef1e9a0a1c6fcbd9d1a7ad0a0b5c9b4f8b3d0a6a2f2a2e7b";
-
 struct TokenFile {
   TokenFile() {
     char name[] = "/tmp/sgw-token-XXXXXX";
@@ -64,6 +61,42 @@ TEST_CASE("a token that has expired is refused") {
         sgw::StatusCode::kUnauthenticated);
 }
 
+TEST_CASE("a token is good until its time is over") {
+  TokenFile file;
+  file.Write("- {sha256: " + std::string(kSecretHash) + ", subject: alice, expires: 2027-01-31T00:00:00Z}\n");
+  TestHost host;
+  const sgw::WallTime end{std::chrono::seconds(1'801'353'600)};  // date -d 2027-01-31T00:00:00Z +%s
+  host.SetWallClock(end - std::chrono::seconds(1));
+  PluginUnderTest auth(host, Source(), file.settings());
+  REQUIRE(auth.Start().Wait().ok());
+  const auto ask = [&] { return auth.Authenticate(CallFrom("").Header("authorization", "Bearer secret")).now(); };
+  REQUIRE(ask().get<sgw::Identity>());
+  CHECK(ask().get<sgw::Identity>()->expiry == end);
+  host.SetWallClock(end);
+  CHECK(ask().status().code() == sgw::StatusCode::kUnauthenticated);
+  CHECK(ask().status().message().find("secret") == std::string::npos);
+}
+
+TEST_CASE("a token that is added while the gateway runs is good at once, and one that is removed no more") {
+  TokenFile file;
+  file.Write("");
+  TestHost host;
+  PluginUnderTest auth(host, Source(), file.settings());
+  REQUIRE(auth.Start().Wait().ok());
+  const auto ask = [&] { return auth.Authenticate(CallFrom("").Header("authorization", "Bearer secret")).now(); };
+  CHECK(ask().is_next());
+  file.Write("- {sha256: " + std::string(kSecretHash) + ", subject: alice, user_name: Alice Doe}\n");
+  host.ChangeFile(file.path);
+  host.RunPending();
+  REQUIRE(ask().get<sgw::Identity>());
+  CHECK(ask().get<sgw::Identity>()->user_name == "Alice Doe");
+  CHECK(host.Metric("spark_gateway_auth_token_tokens") == 1);
+  file.Write("");
+  host.ChangeFile(file.path);
+  host.RunPending();
+  CHECK(ask().is_next());
+}
+
 TEST_CASE("a file that breaks keeps the last good tokens and says so once") {
   TokenFile file;
   file.Write("- {sha256: " + std::string(kSecretHash) + ", subject: alice}\n");
@@ -85,8 +118,8 @@ TEST_CASE("each mistake in the file is said with its line") {
   const auto said = [](const std::string& text) { return ReadTokens(text).status().message(); };
   CHECK(said("a: b\n").find("line 1: the file is a list") != std::string::npos);
   CHECK(said("- {sha256: 12, subject: a}\n").find("64 lower-case") != std::string::npos);
-  CHECK(said("- {sha256: " + std::string(kHash) + "}\n").find("needs a subject") != std::string::npos);
-  CHECK(said("- {sha256: " + std::string(kHash) + ", subject: a, expires: soon}\n").find("expires must be") !=
+  CHECK(said("- {sha256: " + std::string(kSecretHash) + "}\n").find("needs a subject") != std::string::npos);
+  CHECK(said("- {sha256: " + std::string(kSecretHash) + ", subject: a, expires: soon}\n").find("expires must be") !=
         std::string::npos);
   CHECK(said("- {sha: x}\n").find("there is no 'sha'") != std::string::npos);
   CHECK(said("- [").find("line ") == 0);

@@ -3,6 +3,7 @@
 #include <yaml-cpp/yaml.h>
 
 #include <fstream>
+#include <set>
 #include <sstream>
 
 namespace sgw::plugins {
@@ -33,9 +34,8 @@ Result<Endpoint> EndpointOf(const YAML::Node& node) {
   } else {
     return Wrong(node, "a server is an address, or {address: ..., incarnation: ..., weight: ...}");
   }
-  const auto colon = endpoint.address.rfind(':');
-  if (colon == std::string::npos || colon + 1 == endpoint.address.size()) {
-    return Wrong(node, "'" + endpoint.address + "' is not host:port or unix:/path");
+  if (!IsAddress(endpoint.address)) {
+    return Wrong(node, "'" + endpoint.address + "' is not host:port, [v6]:port or unix:/path");
   }
   return endpoint;
 }
@@ -82,8 +82,22 @@ Status File::Load() {
   content->servers = *std::move(table);
   for (const auto& [name, endpoints] : content->servers)
     content->snapshots.emplace(name, host_.MakeSnapshot(endpoints));
-  content_ = std::shared_ptr<const Content>(std::move(content));
+  TellGone(*content_.exchange(content), *content);
   return {};
+}
+
+void File::TellGone(const Content& before, const Content& now) const {
+  std::map<std::string, std::set<std::string>> incarnations;  // by address
+  for (const auto& [name, endpoints] : now.servers) {
+    for (const Endpoint& one : endpoints) incarnations[one.address].insert(one.incarnation);
+  }
+  for (const auto& [name, endpoints] : before.servers) {
+    for (const Endpoint& one : endpoints) {
+      const auto found = incarnations.find(one.address);
+      if (one.incarnation.empty() || found == incarnations.end() || found->second.count(one.incarnation) > 0) continue;
+      host_.EndpointGone(one.address, one.incarnation, "another server has its address");
+    }
+  }
 }
 
 void File::Start(Completion<Status> done) {

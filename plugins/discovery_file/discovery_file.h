@@ -36,6 +36,8 @@ class File : public Discovery {
     std::map<std::string, EndpointSnapshot, std::less<>> snapshots;
   };
   Status Load();
+  // Tells the host of servers whose address has another incarnation now.
+  void TellGone(const Content& before, const Content& now) const;
 
   const std::string path_;
   Host& host_;

@@ -58,6 +58,41 @@ TEST_CASE("a changed file is taken up, and a broken one keeps the last good serv
   CHECK(host.Metric("spark_gateway_discovery_file_failures_total") == 2);
 }
 
+TEST_CASE(
+    "another incarnation at an address says that the earlier server is gone; an address that is left out does not") {
+  ServerFile file;
+  file.Write("a: [{address: h:1, incarnation: x}, {address: h:2, incarnation: y}, h:3]\n");
+  TestHost host;
+  PluginUnderTest discovery(host, Linked<File, FileSettings>(), file.settings());
+  REQUIRE(discovery.Start().Wait().ok());
+  file.Write("a: [{address: h:1, incarnation: z}, {address: h:3, incarnation: w}]\n");
+  host.ChangeFile(file.path);
+  host.RunPending();
+  REQUIRE(host.gone_endpoints().size() == 1);
+  CHECK(host.gone_endpoints()[0].second == "another server has its address");
+  CHECK(host.gone_endpoints()[0].first.find("h:1") == 0);
+}
+
+TEST_CASE("a file that breaks is said once, and its cure too") {
+  ServerFile file;
+  file.Write("a: [h:1]\n");
+  TestHost host;
+  PluginUnderTest discovery(host, Linked<File, FileSettings>(), file.settings());
+  REQUIRE(discovery.Start().Wait().ok());
+  std::filesystem::remove(file.path);
+  for (int i = 0; i < 3; ++i) {
+    host.ChangeFile(file.path);
+    host.RunPending();
+  }
+  CHECK(host.Logged("cannot read") == 1);
+  CHECK(FirstOf(discovery, "a") == "h:1");
+  file.Write("a: [h:2]\n");
+  host.ChangeFile(file.path);
+  host.RunPending();
+  CHECK(FirstOf(discovery, "a") == "h:2");
+  CHECK(host.Logged("read the servers of 1 namespaces") == 1);
+}
+
 TEST_CASE("a file that is not there ends the start") {
   TestHost host;
   PluginUnderTest discovery(host, Linked<File, FileSettings>(), R"({"path": "/nowhere/servers.yaml"})");

@@ -6,10 +6,8 @@ Status StaticSettings::Validate() const {
   if (namespaces.empty()) return InvalidArgument("namespaces: needs at least one namespace");
   for (const auto& [name, addresses] : namespaces) {
     for (const std::string& address : addresses) {
-      const auto colon = address.rfind(':');
-      if (colon == std::string::npos || colon + 1 == address.size()) {
-        return InvalidArgument("namespaces." + name + ": '" + address + "' is not host:port or unix:/path");
-      }
+      if (IsAddress(address)) continue;
+      return InvalidArgument("namespaces." + name + ": '" + address + "' is not host:port, [v6]:port or unix:/path");
     }
   }
   return {};

@@ -34,8 +34,17 @@ TEST_CASE("without a router the only namespace answers") {
   CHECK(discovery.Resolve(CallFrom("alice").RoutedTo(sgw::Route{})).now().get<std::vector<sgw::Endpoint>>());
 }
 
-TEST_CASE("an address without a port is refused") {
-  TestHost host;
-  const PluginUnderTest discovery(host, Source(), R"({"namespaces": {"a": ["localhost"]}})");
-  CHECK(discovery.created().message().find("'localhost' is not host:port") != std::string::npos);
+TEST_CASE("an address that nobody can connect to is refused") {
+  const auto created = [](const std::string& address) {
+    TestHost host;
+    const PluginUnderTest discovery(host, Source(), R"({"namespaces": {"a": [")" + address + R"("]}})");
+    return std::string(discovery.created().message());
+  };
+  for (const char* good : {"localhost:1", "10.2.3.4:65535", "[::1]:15002", "unix:/run/x.sock", "a-b.example.com:80"}) {
+    CHECK_MESSAGE(created(good).empty(), good);
+  }
+  for (const char* bad : {"localhost", "localhost:", ":15002", "h:0", "h:65536", "h:http", "h:-1", "::1:15002", "[]:1",
+                          "[::1]", "unix:", "http://h:80", "h h:1"}) {
+    CHECK_MESSAGE(created(bad).find("' is not host:port") != std::string::npos, bad, " gives ", created(bad));
+  }
 }

@@ -22,4 +22,19 @@ class Discovery : public Plugin {
   virtual DiscoveryAnswer Resolve(const DiscoveryCall& call) = 0;  // EndpointSnapshot, Next, Status or Pending
 };
 
+// Whether an endpoint may have this address: host:port, [v6]:port or unix:/path.
+inline bool IsAddress(std::string_view text) {
+  if (text.starts_with("unix:")) return text.size() > 5;
+  const std::size_t colon = text.rfind(':');
+  if (colon == std::string_view::npos || colon == 0) return false;
+  const std::string_view host = text.substr(0, colon);
+  const std::string_view port = text.substr(colon + 1);
+  const bool is_v6 = host.front() == '[' && host.back() == ']' && host.size() > 2;
+  if (!is_v6 && host.find_first_of("[]: /") != std::string_view::npos) return false;
+  if (port.empty() || port.size() > 5 || port.find_first_not_of("0123456789") != std::string_view::npos) return false;
+  std::uint32_t number = 0;
+  for (const char digit : port) number = number * 10 + static_cast<std::uint32_t>(digit - '0');
+  return number > 0 && number < 65'536;
+}
+
 }  // namespace sgw
