@@ -1,8 +1,14 @@
 #include "core/admin/admin_server.h"
 
 #include <grpcpp/grpcpp.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+#include <filesystem>
 
 #include "spark_gateway/admin.grpc.pb.h"
 
@@ -11,6 +17,8 @@ namespace {
 
 namespace api = spark_gateway::admin::v1;
 using grpc::ServerContext;
+
+constexpr int kMaxThreads = 16;
 
 class Service final : public api::Admin::Service {
  public:
@@ -42,9 +50,16 @@ class Service final : public api::Admin::Service {
     return grpc::Status::OK;
   }
 
-  grpc::Status ListSessions(ServerContext*, const api::ListSessionsRequest*, api::ListSessionsResponse* out) override {
+  grpc::Status ListSessions(ServerContext* context, const api::ListSessionsRequest*,
+                            grpc::ServerWriter<api::ListSessionsResponse>* out) override {
+    constexpr int kMost = 500;  // of one response, so that none comes near the size that gRPC refuses
+    api::ListSessionsResponse part;
     for (const SessionView& view : backend_.ListSessions()) {
-      auto* session = out->add_sessions();
+      if (part.sessions_size() == kMost) {
+        if (context->IsCancelled() || !out->Write(part)) return grpc::Status::CANCELLED;
+        part.Clear();
+      }
+      auto* session = part.add_sessions();
       session->set_session_id(view.session_id);
       session->set_subject(view.subject);
       session->set_realm(view.realm);
@@ -58,6 +73,7 @@ class Service final : public api::Admin::Service {
       session->set_lease_id(view.lease_id);
       session->set_source(view.source);
     }
+    out->Write(part);
     return grpc::Status::OK;
   }
 
@@ -86,8 +102,8 @@ class Service final : public api::Admin::Service {
     return grpc::Status::OK;
   }
 
-  grpc::Status GetConfig(ServerContext*, const api::GetConfigRequest*, api::GetConfigResponse* out) override {
-    out->set_text(backend_.EffectiveConfig());
+  grpc::Status GetConfig(ServerContext*, const api::GetConfigRequest* in, api::GetConfigResponse* out) override {
+    out->set_text(backend_.EffectiveConfig(in->json()));
     return grpc::Status::OK;
   }
 
@@ -99,6 +115,28 @@ class Service final : public api::Admin::Service {
 
   AdminBackend& backend_;
 };
+
+// Makes the way free for a socket: what a killed gateway left goes, what is alive or something else stays.
+Status MakeWay(const std::string& path) {
+  const std::string where = "admin.address: " + path;
+  std::error_code error;
+  if (const auto parent = std::filesystem::path(path).parent_path(); !parent.empty()) {
+    std::filesystem::create_directories(parent, error);
+    if (error) return FailedPrecondition("admin.address: cannot make " + parent.string() + ": " + error.message());
+  }
+  const auto kind = std::filesystem::symlink_status(path, error).type();
+  if (kind == std::filesystem::file_type::not_found) return {};
+  if (kind != std::filesystem::file_type::socket) return FailedPrecondition(where + " is there and is no socket");
+  sockaddr_un name{};
+  name.sun_family = AF_UNIX;
+  path.copy(name.sun_path, sizeof(name.sun_path) - 1);
+  const int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+  const bool is_alive = connect(fd, reinterpret_cast<const sockaddr*>(&name), sizeof(name)) == 0 || errno == EAGAIN;
+  close(fd);
+  if (is_alive) return FailedPrecondition(where + " belongs to a gateway that runs; give each its own");
+  if (unlink(path.c_str()) != 0) return FailedPrecondition(where + ": " + std::strerror(errno));
+  return {};
+}
 
 }  // namespace
 
@@ -113,14 +151,22 @@ AdminServer::AdminServer(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 AdminServer::~AdminServer() { impl_->server->Shutdown(std::chrono::system_clock::now() + std::chrono::seconds(1)); }
 
 Result<std::unique_ptr<AdminServer>> AdminServer::Start(const std::string& address, AdminBackend& backend) {
-  const bool is_unix = address.rfind("unix:", 0) == 0;
-  // Who may reach the socket may end sessions: it is made for its owner alone.
-  const mode_t before = umask(0177);
-  if (is_unix) unlink(address.c_str() + 5);
+  if (address.rfind("unix:", 0) == 0) {
+    if (Status status = MakeWay(address.substr(5)); !status.ok()) return status;
+  }
   auto impl = std::make_unique<Impl>(backend);
   grpc::ServerBuilder builder;
   builder.AddListeningPort(address, grpc::InsecureServerCredentials());
+  // Else a second gateway would share a port with the first.
+  builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
+  // Each question has a thread; who opens hundreds gets RESOURCE_EXHAUSTED.
+  grpc::ResourceQuota quota("admin");
+  quota.SetMaxThreads(kMaxThreads);
+  builder.SetResourceQuota(quota);
+  builder.SetSyncServerOption(grpc::ServerBuilder::SyncServerOption::NUM_CQS, 1);
   builder.RegisterService(&impl->service);
+  // Who may reach the socket may end sessions: it is made for its owner alone.
+  const mode_t before = umask(0177);
   impl->server = builder.BuildAndStart();
   umask(before);
   if (!impl->server) return FailedPrecondition("admin.address: cannot listen on " + address);

@@ -12,7 +12,9 @@ namespace sgw::core {
 
 class AdminServer {
  public:
-  // Serves on "unix:/path" (mode 0600; a stale socket is replaced) or "host:port". The backend outlives it.
+  // Serves on "unix:/path" (mode 0600, its folder is made; what a killed gateway left there is replaced) or
+  // "host:port". FAILED_PRECONDITION: a gateway that runs has the address, or it cannot be had. The backend outlives
+  // it.
   static Result<std::unique_ptr<AdminServer>> Start(const std::string& address, AdminBackend& backend);
   ~AdminServer();
 

@@ -53,7 +53,8 @@ class AdminBackend {
   virtual std::vector<DescribedView> DescribePools() = 0;
   virtual std::vector<DescribedView> DescribeDiscoveries() = 0;
   virtual std::vector<EndpointView> ListEndpoints() = 0;
-  virtual std::string EffectiveConfig() = 0;
+  // YAML that `check` takes, or JSON.
+  virtual std::string EffectiveConfig(bool as_json) = 0;
   // NOT_FOUND: no metrics plugin is configured.
   virtual Result<MetricsPage> Metrics() = 0;
 };

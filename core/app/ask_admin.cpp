@@ -2,36 +2,21 @@
 #include <grpcpp/grpcpp.h>
 #include <sgw/json.h>
 
-#include <algorithm>
-#include <boost/program_options.hpp>
+#include <filesystem>
+#include <functional>
 #include <iostream>
+#include <map>
 
-#include "core/app/commands.h"
+#include "core/app/table.h"
+#include "core/app/usage.h"
 #include "core/config/load.h"
-#include "core/config/units.h"
 #include "spark_gateway/admin.grpc.pb.h"
 
 namespace sgw::core {
 namespace {
 
-namespace po = boost::program_options;
 namespace api = spark_gateway::admin::v1;
-using Row = std::vector<std::string>;
-
-void PrintTable(const std::vector<Row>& rows) {
-  std::vector<std::size_t> widths(rows.front().size());
-  for (const Row& row : rows) {
-    for (std::size_t i = 0; i < row.size(); ++i) widths[i] = std::max(widths[i], row[i].size());
-  }
-  for (const Row& row : rows) {
-    std::string line;
-    for (std::size_t i = 0; i < row.size(); ++i) {
-      line += row[i];
-      if (i + 1 < row.size()) line += std::string(widths[i] - row[i].size() + 2, ' ');
-    }
-    std::cout << line << "\n";
-  }
-}
+namespace pb = google::protobuf;
 
 std::string Ago(std::int64_t ms) {
   if (ms < 10'000) return std::to_string(ms / 1000) + "." + std::to_string(ms % 1000 / 100) + "s";
@@ -39,36 +24,80 @@ std::string Ago(std::int64_t ms) {
   return ms < 36'000'000 ? std::to_string(ms / 60'000) + "m" : std::to_string(ms / 3'600'000) + "h";
 }
 
-std::string Number(const Json& json, const std::string& pointer) { return std::to_string(json.Integer(pointer)); }
+std::vector<Row> TableOf(const api::ListPluginsResponse& reply) {
+  std::vector<Row> rows = {{"INSTANCE", "KIND", "PLUGIN", "ABI", "STATE", "FILE"}};
+  for (const auto& p : reply.plugins())
+    rows.push_back({p.instance(), p.kind(), p.name(), p.abi(), p.state(), p.file()});
+  return rows;
+}
 
+std::vector<Row> TableOf(const api::ListSessionsResponse& reply) {
+  std::vector<Row> rows = {
+      {"SESSION", "SUBJECT", "NAMESPACE", "SERVER", "STATE", "AGE", "IDLE", "STREAMS", "OPERATIONS"}};
+  for (const auto& s : reply.sessions()) {
+    rows.push_back({s.session_id(), s.subject(), s.namespace_(), s.endpoint(), s.state(), Ago(s.age_ms()),
+                    Ago(s.idle_ms()), std::to_string(s.open_streams()), std::to_string(s.operations())});
+  }
+  return rows;
+}
+
+std::vector<Row> TableOf(const api::ListPoolsResponse& reply) {
+  std::vector<Row> rows = {{"INSTANCE", "NAMESPACE", "WARM", "LEASED", "STARTING", "TARGET", "FAILURES", "LAST ERROR"}};
+  for (const auto& described : reply.pools()) {
+    const auto json = Json::Parse(described.json());
+    const Json* pools = json ? json->At("/pools") : nullptr;
+    if (!pools) continue;
+    for (const Json& pool : pools->elements()) {
+      Row row = {described.instance(), pool.String("/namespace")};
+      for (const char* count : {"/warm", "/leased", "/starting", "/target", "/failures"})
+        row.push_back(std::to_string(pool.Integer(count)));
+      row.push_back(pool.String("/last_error"));
+      rows.push_back(std::move(row));
+    }
+  }
+  return rows;
+}
+
+std::vector<Row> TableOf(const api::ListEndpointsResponse& reply) {
+  std::vector<Row> rows = {{"ADDRESS", "STATE", "CONNECTIONS", "STREAMS", "FAILURES"}};
+  for (const auto& e : reply.endpoints()) {
+    rows.push_back({e.address(), e.state(), std::to_string(e.connections()), std::to_string(e.streams()),
+                    std::to_string(e.failures())});
+  }
+  return rows;
+}
+
+std::string JsonOf(const pb::Message& reply) {
+  std::string text;
+  pb::util::JsonPrintOptions options;
+  options.add_whitespace = true;
+  options.always_print_primitive_fields = true;
+  options.preserve_proto_field_names = true;
+  (void)pb::util::MessageToJsonString(reply, &text, options);
+  return text;
+}
+
+// A question to the gateway at an address. Each method prints the answer and returns the exit code.
 class Client {
  public:
-  Client(const std::string& address, bool wants_json)
-      : stub_(api::Admin::NewStub(grpc::CreateChannel(address, grpc::InsecureChannelCredentials()))),
-        address_(address),
-        wants_json_(wants_json) {}
-
-  int Plugins() {
-    api::ListPluginsResponse reply;
-    if (!Ask(&api::Admin::Stub::ListPlugins, api::ListPluginsRequest(), reply)) return code_;
-    std::vector<Row> rows = {{"INSTANCE", "KIND", "PLUGIN", "ABI", "STATE", "FILE"}};
-    for (const auto& p : reply.plugins())
-      rows.push_back({p.instance(), p.kind(), p.name(), p.abi(), p.state(), p.file()});
-    PrintTable(rows);
-    return 0;
+  Client(const std::string& address, bool wants_json) : address_(address), wants_json_(wants_json) {
+    grpc::ChannelArguments arguments;
+    arguments.SetMaxReceiveMessageSize(256 << 20);
+    // Not through a proxy that the environment names.
+    arguments.SetInt(GRPC_ARG_ENABLE_HTTP_PROXY, 0);
+    stub_ = api::Admin::NewStub(grpc::CreateCustomChannel(address, grpc::InsecureChannelCredentials(), arguments));
+    context_.set_deadline(std::chrono::system_clock::now() + std::chrono::seconds(30));
   }
 
+  int Plugins() { return List(&api::Admin::Stub::ListPlugins); }
+  int Pools() { return List(&api::Admin::Stub::ListPools); }
+  int Endpoints() { return List(&api::Admin::Stub::ListEndpoints); }
+
   int Sessions() {
-    api::ListSessionsResponse reply;
-    if (!Ask(&api::Admin::Stub::ListSessions, api::ListSessionsRequest(), reply)) return code_;
-    std::vector<Row> rows = {
-        {"SESSION", "SUBJECT", "NAMESPACE", "SERVER", "STATE", "AGE", "IDLE", "STREAMS", "OPERATIONS"}};
-    for (const auto& s : reply.sessions()) {
-      rows.push_back({s.session_id(), s.subject(), s.namespace_(), s.endpoint(), s.state(), Ago(s.age_ms()),
-                      Ago(s.idle_ms()), std::to_string(s.open_streams()), std::to_string(s.operations())});
-    }
-    PrintTable(rows);
-    return 0;
+    const auto reader = stub_->ListSessions(&context_, {});
+    api::ListSessionsResponse all;
+    for (api::ListSessionsResponse part; reader->Read(&part);) all.MergeFrom(part);
+    return Show(reader->Finish(), all);
   }
 
   int EndSession(const std::string& id, const std::string& subject) {
@@ -76,136 +105,103 @@ class Client {
     request.set_session_id(id);
     request.set_subject(subject);
     api::EndSessionResponse reply;
-    if (!Ask(&api::Admin::Stub::EndSession, request, reply)) return code_;
-    std::cout << "ended " << id << "\n";
-    return 0;
-  }
-
-  int Pools() {
-    api::ListPoolsResponse reply;
-    if (!Ask(&api::Admin::Stub::ListPools, api::ListPoolsRequest(), reply)) return code_;
-    std::vector<Row> rows = {
-        {"INSTANCE", "NAMESPACE", "WARM", "LEASED", "STARTING", "TARGET", "FAILURES", "LAST ERROR"}};
-    for (const auto& described : reply.pools()) {
-      const auto json = Json::Parse(described.json());
-      const Json* pools = json ? json->At("/pools") : nullptr;
-      if (!pools) continue;
-      for (const Json& pool : pools->elements()) {
-        rows.push_back({described.instance(), pool.String("/namespace"), Number(pool, "/warm"), Number(pool, "/leased"),
-                        Number(pool, "/starting"), Number(pool, "/target"), Number(pool, "/failures"),
-                        pool.String("/last_error")});
-      }
-    }
-    PrintTable(rows);
-    return 0;
-  }
-
-  int Endpoints() {
-    api::ListEndpointsResponse reply;
-    if (!Ask(&api::Admin::Stub::ListEndpoints, api::ListEndpointsRequest(), reply)) return code_;
-    std::vector<Row> rows = {{"ADDRESS", "STATE", "CONNECTIONS", "STREAMS", "FAILURES"}};
-    for (const auto& e : reply.endpoints()) {
-      rows.push_back({e.address(), e.state(), std::to_string(e.connections()), std::to_string(e.streams()),
-                      std::to_string(e.failures())});
-    }
-    PrintTable(rows);
+    const grpc::Status status = stub_->EndSession(&context_, request, &reply);
+    if (!status.ok()) return Failed(status);
+    std::cout << (wants_json_ ? "{}" : "ended " + id) << "\n";
     return 0;
   }
 
   int Config() {
-    api::GetConfigResponse reply;
     api::GetConfigRequest request;
-    grpc::ClientContext context;
-    if (!Check(stub_->GetConfig(&context, request, &reply))) return code_;
-    std::cout << reply.text() << "\n";
+    request.set_json(wants_json_);
+    api::GetConfigResponse reply;
+    const grpc::Status status = stub_->GetConfig(&context_, request, &reply);
+    if (!status.ok()) return Failed(status);
+    std::cout << reply.text();
     return 0;
   }
 
  private:
-  // True: the reply is to be shown as a table.
   template <typename Request, typename Reply>
-  bool Ask(grpc::Status (api::Admin::Stub::*method)(grpc::ClientContext*, const Request&, Reply*),
-           const Request& request, Reply& reply) {
-    grpc::ClientContext context;
-    context.set_deadline(std::chrono::system_clock::now() + std::chrono::seconds(10));
-    if (!Check((stub_.get()->*method)(&context, request, &reply))) return false;
-    if (!wants_json_) return true;
-    std::string text;
-    google::protobuf::util::JsonPrintOptions options;
-    options.add_whitespace = true;
-    options.always_print_primitive_fields = true;
-    options.preserve_proto_field_names = true;
-    (void)google::protobuf::util::MessageToJsonString(reply, &text, options);
-    std::cout << text;
-    code_ = 0;
-    return false;
+  int List(grpc::Status (api::Admin::Stub::*method)(grpc::ClientContext*, const Request&, Reply*)) {
+    Reply reply;
+    const grpc::Status status = (stub_.get()->*method)(&context_, Request(), &reply);
+    return Show(status, reply);
   }
 
-  bool Check(const grpc::Status& status) {
-    if (status.ok()) return true;
-    code_ = 1;
-    std::cerr << "spark-gateway: " << status.error_message();
-    if (status.error_code() == grpc::StatusCode::UNAVAILABLE)
-      std::cerr << "\nIs a gateway running with admin.address " << address_
-                << "? Name another one with --admin or --config.";
-    std::cerr << "\n";
-    return false;
+  template <typename Reply>
+  int Show(const grpc::Status& status, const Reply& reply) {
+    if (!status.ok()) return Failed(status);
+    if (wants_json_)
+      std::cout << JsonOf(reply);
+    else
+      PrintTable(TableOf(reply));
+    return 0;
   }
 
-  const std::unique_ptr<api::Admin::Stub> stub_;
+  int Failed(const grpc::Status& status) {
+    if (status.error_code() == grpc::StatusCode::UNAVAILABLE) {
+      std::cerr
+          << "spark-gateway: no gateway answers at " << address_ << " (" << status.error_message()
+          << ").\nIs one running, as this user? Name its address with --admin, or its configuration with --config.\n";
+    } else {
+      std::cerr << "spark-gateway: " << status.error_message() << "\n";
+    }
+    return 1;
+  }
+
+  std::unique_ptr<api::Admin::Stub> stub_;
+  grpc::ClientContext context_;
   const std::string address_;
   const bool wants_json_;
-  int code_ = 1;
 };
+
+// Where a gateway that nobody described listens. None: the configuration has errors, and they are said.
+std::optional<std::string> AddressFor(const Usage& usage) {
+  if (usage.Has("admin")) return usage.Text("admin");
+  std::error_code ignored;
+  const bool has_default = std::filesystem::exists(kDefaultConfig, ignored);
+  if (!usage.Has("config") && !has_default) {
+    // `serve --to` leaves its socket where it was started.
+    const std::string usual = AdminConfig().address;
+    const bool is_beside =
+        !std::filesystem::exists(usual.substr(5), ignored) && std::filesystem::exists(kLocalSocket, ignored);
+    return is_beside ? std::string("unix:") + kLocalSocket : usual;
+  }
+  const std::string file = usage.Has("config") ? usage.Text("config") : kDefaultConfig;
+  Complaints complaints(file);
+  const Config config = ReadConfig(file, complaints);
+  if (!complaints.has_errors()) return config.admin.address;
+  std::cerr << complaints.Text();
+  return std::nullopt;
+}
 
 }  // namespace
 
 int AskAdmin(const std::string& command, const Words& words) {
-  po::options_description options("spark-gateway " + command + ": asks a running gateway.\n\nOptions");
-  options.add_options()("help,h", "say this")("json", "print JSON")(
-      "admin", po::value<std::string>(), "the admin API's address")("config,c", po::value<std::string>(),
-                                                                    "a configuration that has it")(
-      "subject", po::value<std::string>()->default_value(""), "whose session, where several users have one of that id")(
-      "words", po::value<Words>(), "for sessions: `end ID` ends one");
-  po::positional_options_description positional;
-  positional.add("words", -1);
-  po::variables_map values;
-  try {
-    po::store(po::command_line_parser(words).options(options).positional(positional).run(), values);
-  } catch (const po::error& error) {
-    std::cerr << "spark-gateway " << command << ": " << error.what() << "\n" << options;
-    return 2;
+  static const std::map<std::string, std::pair<const char*, int (Client::*)()>> kCommands = {
+      {"plugins", {"lists the plugins of a running gateway", &Client::Plugins}},
+      {"sessions", {"lists the sessions of a running gateway, newest first, or ends one", &Client::Sessions}},
+      {"pools", {"lists the pools of warm servers of a running gateway", &Client::Pools}},
+      {"endpoints", {"lists the servers that a running gateway knows", &Client::Endpoints}},
+      {"config", {"prints a running gateway's configuration, defaults filled in and secrets masked", &Client::Config}}};
+  const auto& [what, method] = kCommands.at(command);
+  const bool is_sessions = command == "sessions";
+  Usage usage(command + (is_sessions ? " [end ID]" : ""), what);
+  namespace po = boost::program_options;
+  usage.Options()("json", "print JSON")("admin", po::value<std::string>(), "the admin API's address")(
+      "config,c", po::value<std::string>(), "the gateway's configuration, which has that address");
+  if (is_sessions) {
+    usage.Options()("subject", po::value<std::string>(), "for `end`: whose, where several users have one of that id");
+    usage.TakesWords(2);
   }
-  if (values.count("help")) {
-    std::cout << options;
-    return 0;
-  }
-  std::string address = AdminConfig().address;
-  if (values.count("admin")) {
-    address = values["admin"].as<std::string>();
-  } else if (values.count("config")) {
-    Complaints complaints(values["config"].as<std::string>());
-    const auto config = LoadConfig(values["config"].as<std::string>(), complaints);
-    if (!config) {
-      std::cerr << complaints.Text();
-      return 2;
-    }
-    address = config->admin.address;
-  }
-  Client client(address, values.count("json") != 0);
-  const Words rest = values.count("words") ? values["words"].as<Words>() : Words();
-  if (command == "sessions" && rest.size() == 2 && rest[0] == "end") {
-    return client.EndSession(rest[1], values["subject"].as<std::string>());
-  }
-  if (!rest.empty()) {
-    std::cerr << "spark-gateway " << command << ": what is '" << rest[0] << "'?\n" << options;
-    return 2;
-  }
-  if (command == "plugins") return client.Plugins();
-  if (command == "sessions") return client.Sessions();
-  if (command == "pools") return client.Pools();
-  if (command == "endpoints") return client.Endpoints();
-  return client.Config();
+  if (const auto code = usage.Read(words)) return *code;
+  const Words rest = usage.words();
+  if (!rest.empty() && (rest.size() != 2 || rest[0] != "end")) return usage.Wrong("write `sessions end ID`");
+  const auto address = AddressFor(usage);
+  if (!address) return 2;
+  Client client(*address, usage.Has("json"));
+  return rest.empty() ? (client.*method)() : client.EndSession(rest[1], usage.Text("subject"));
 }
 
 }  // namespace sgw::core

@@ -1,81 +1,83 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <boost/program_options.hpp>
+#include <cerrno>
+#include <cstring>
+#include <filesystem>
 #include <iostream>
 
-#include "core/app/commands.h"
+#include "core/app/gateway.h"
 #include "core/app/load_all.h"
+#include "core/app/usage.h"
+#include "core/config/address.h"
 #include "core/http2/tls.h"
 
 namespace sgw::core {
 namespace {
 
-namespace po = boost::program_options;
-
-// Makes every plugin and starts none, in a process of its own: what a plugin does there stays there.
-int CreateInChild(const Loaded& loaded) {
+// Makes every plugin and starts none, in a process of its own: what a plugin does there stays there. Says what failed.
+bool CanCreatePlugins(const Loaded& loaded) {
   const pid_t child = fork();
-  if (child < 0) return 1;
   if (child == 0) {
     CrashMarker::Install();
     MetricsRegistry metrics;
     Worker control("control");
     control.Start();
     HostServices services(metrics, control, nullptr);
-    int code = 0;
-    {
-      const auto generation = Generation::Create(loaded.config, loaded.plugins, services);
-      if (!generation) {
-        std::cerr << loaded.config.file << ": " << generation.status().message() << "\n";
-        code = 2;
-      }
-    }
-    std::cerr.flush();
-    _exit(code);
+    services.exposure = ExposureOf(loaded.config);
+    const auto generation = Generation::Create(loaded.config, loaded.plugins, services);
+    if (!generation) std::cerr << loaded.config.file << ": " << generation.status().message() << std::endl;
+    _exit(generation ? 0 : 2);
   }
   int status = 0;
-  waitpid(child, &status, 0);
-  return WIFEXITED(status) ? WEXITSTATUS(status) : 2;
+  if (child < 0 || waitpid(child, &status, 0) != child) {
+    std::cerr << "spark-gateway check: cannot make a process: " << std::strerror(errno) << "\n";
+    return false;
+  }
+  if (WIFSIGNALED(status))
+    std::cerr << loaded.config.file << ": creating the plugins ended with signal " << WTERMSIG(status) << "\n";
+  return WIFEXITED(status) && WEXITSTATUS(status) == 0;
+}
+
+// Whether the file can be written or made; folders that are missing would be made, too.
+bool IsWritable(std::filesystem::path path) {
+  std::error_code error;
+  while (!std::filesystem::exists(path, error) && path.has_relative_path()) path = path.parent_path();
+  return access(path.c_str(), W_OK) == 0;
+}
+
+// Certificates against their keys, what is to be written, and the plugins' own checks. Says what is wrong.
+bool IsDeeplyGood(const Loaded& loaded) {
+  const Config& config = loaded.config;
+  Complaints complaints(config.file);
+  for (const ListenerConfig& listener : config.listeners) {
+    if (!listener.has_tls()) continue;
+    const auto tls = TlsServerContext::Load(listener.certificate, listener.key);
+    if (!tls) complaints.Error(listener.place, tls.status().message());
+  }
+  if (!config.sessions.state.empty() && !IsWritable(config.sessions.state))
+    complaints.Error({}, "sessions.state: cannot write " + config.sessions.state);
+  std::string ignored;
+  const auto admin = ParseAddress(config.admin.address, ignored);
+  if (admin && admin->is_unix() && !IsWritable(std::filesystem::path(admin->path).parent_path()))
+    complaints.Error({}, "admin.address: cannot make a socket at " + admin->path);
+  std::cerr << complaints.Text() << std::flush;
+  return CanCreatePlugins(loaded) && !complaints.has_errors();
 }
 
 }  // namespace
 
 int Check(const Words& words) {
-  po::options_description options("spark-gateway check FILE: says what is wrong with a configuration.\n\nOptions");
-  options.add_options()("help,h", "say this")(
-      "deep", "also look at certificates and keys, and create every plugin without listening")(
-      "file", po::value<std::string>(), "the configuration");
-  po::positional_options_description positional;
-  positional.add("file", 1);
-  po::variables_map values;
-  try {
-    po::store(po::command_line_parser(words).options(options).positional(positional).run(), values);
-  } catch (const po::error& error) {
-    std::cerr << "spark-gateway check: " << error.what() << "\n" << options;
-    return 2;
-  }
-  if (values.count("help")) {
-    std::cout << options;
-    return 0;
-  }
-  const std::string file = values.count("file") ? values["file"].as<std::string>() : kDefaultConfig;
+  Usage usage("check [FILE]", std::string("says what is wrong with a configuration; FILE is ") + kDefaultConfig +
+                                  " where it is not given");
+  usage.Options()("deep", "also look at files, certificates and keys, and create every plugin without listening");
+  usage.TakesWords(1);
+  if (const auto code = usage.Read(words)) return *code;
+  const std::string file = usage.words().empty() ? kDefaultConfig : usage.words().front();
   const auto loaded = LoadAll(file);
-  if (!loaded) return 2;
-  int code = 0;
-  if (values.count("deep")) {
-    for (const ListenerConfig& listener : loaded->config.listeners) {
-      if (!listener.has_tls()) continue;
-      const auto tls = TlsServerContext::Load(listener.certificate, listener.key);
-      if (tls) continue;
-      std::cerr << file << ":" << listener.place.line << ":" << listener.place.column << ": " << tls.status().message()
-                << "\n";
-      code = 2;
-    }
-    if (const int created = CreateInChild(*loaded); created != 0) code = created;
-  }
-  if (code == 0) std::cout << file << ": good\n";
-  return code;
+  if (!loaded || (usage.Has("deep") && !IsDeeplyGood(*loaded))) return 2;
+  std::cout << file << ": good\n";
+  return 0;
 }
 
 }  // namespace sgw::core

@@ -19,5 +19,7 @@ int AskAdmin(const std::string& command, const Words& words);
 int TokenCommand(const Words& words);
 
 inline constexpr const char* kDefaultConfig = "/etc/spark-gateway/gateway.yaml";
+// The admin socket of `serve --to`, in the folder where it was started.
+inline constexpr const char* kLocalSocket = "spark-gateway-admin.sock";
 
 }  // namespace sgw::core

@@ -5,22 +5,10 @@
 #include <algorithm>
 #include <thread>
 
+#include "core/config/address.h"
+
 namespace sgw::core {
 namespace {
-
-std::uint32_t ExposureOf(const Config& config) {
-  std::uint32_t exposure = 0;
-  for (const ListenerConfig& listener : config.listeners) {
-    const std::string host = listener.address.substr(0, listener.address.rfind(':'));
-    if (listener.address.rfind("unix:", 0) == 0)
-      exposure |= SGW_EXPOSURE_UNIX;
-    else if (host == "localhost" || host == "[::1]" || host.rfind("127.", 0) == 0)
-      exposure |= SGW_EXPOSURE_LOOPBACK;
-    else
-      exposure |= SGW_EXPOSURE_REMOTE;
-  }
-  return exposure;
-}
 
 ConnectionOptions ClientOptions(const Config& config, BufferBudget& budget) {
   const LimitsConfig& limits = config.limits;
@@ -51,6 +39,21 @@ std::size_t WorkerCount(const Config& config) {
 }
 
 }  // namespace
+
+std::uint32_t ExposureOf(const Config& config) {
+  std::uint32_t exposure = 0;
+  for (const ListenerConfig& listener : config.listeners) {
+    std::string ignored;
+    const Address address = ParseAddress(listener.address, ignored).value_or(Address());
+    if (address.is_unix())
+      exposure |= SGW_EXPOSURE_UNIX;
+    else if (address.host == "localhost" || address.host == "::1" || address.host.rfind("127.", 0) == 0)
+      exposure |= SGW_EXPOSURE_LOOPBACK;
+    else
+      exposure |= SGW_EXPOSURE_REMOTE;
+  }
+  return exposure;
+}
 
 Gateway::Gateway(Config config, InspectedPlugins plugins, Spawner* spawner)
     : config_(std::move(config)), plugins_(std::move(plugins)), services_(metrics_, control_, spawner) {
@@ -211,7 +214,7 @@ std::vector<DescribedView> Gateway::Describe(StepKind kind) {
 
 std::vector<EndpointView> Gateway::ListEndpoints() { return endpoints_.Snapshot(); }
 
-std::string Gateway::EffectiveConfig() { return RenderConfig(config_, plugins_); }
+std::string Gateway::EffectiveConfig(bool as_json) { return RenderConfig(config_, plugins_, as_json); }
 
 Result<MetricsPage> Gateway::Metrics() {
   if (!pipeline_ || !pipeline_->renderer())

@@ -57,7 +57,7 @@ class Gateway final : public AdminBackend {
   std::vector<DescribedView> DescribePools() override { return Describe(StepKind::kHotPool); }
   std::vector<DescribedView> DescribeDiscoveries() override { return Describe(StepKind::kDiscovery); }
   std::vector<EndpointView> ListEndpoints() override;
-  std::string EffectiveConfig() override;
+  std::string EffectiveConfig(bool as_json) override;
   Result<MetricsPage> Metrics() override;
 
  private:
@@ -89,9 +89,11 @@ class Gateway final : public AdminBackend {
   bool is_stopped_ = false;
 };
 
+// Who can reach the listeners: SGW_EXPOSURE_ flags of <sgw/abi.h>.
+std::uint32_t ExposureOf(const Config& config);
 // "0.1.0".
 const char* Version();
-// The configuration with its defaults filled in, as JSON (which is YAML, too), secrets masked.
-std::string RenderConfig(const Config& config, const InspectedPlugins& plugins);
+// The configuration in the shape of its file, defaults filled in and secrets masked: as YAML, or as JSON.
+std::string RenderConfig(const Config& config, const InspectedPlugins& plugins, bool as_json);
 
 }  // namespace sgw::core

@@ -3,21 +3,19 @@
 #include <spdlog/spdlog.h>
 #include <sys/resource.h>
 
-#include <boost/program_options.hpp>
-#include <cerrno>
 #include <csignal>
 #include <cstdio>
 #include <fstream>
-#include <iostream>
+#include <future>
+#include <thread>
 
-#include "core/app/commands.h"
 #include "core/app/gateway.h"
 #include "core/app/load_all.h"
+#include "core/app/usage.h"
 
 namespace sgw::core {
 namespace {
 
-namespace po = boost::program_options;
 using std::chrono::steady_clock;
 
 // A log line as JSON: every control byte and quote escaped.
@@ -38,7 +36,7 @@ class JsonFormatter final : public spdlog::formatter {
 
 void SetUpLog(const LogConfig& config) {
   auto logger = spdlog::stderr_color_mt("spark-gateway");
-  if (config.is_json)
+  if (config.format == "json")
     logger->set_formatter(std::make_unique<JsonFormatter>());
   else
     logger->set_pattern("%Y-%m-%dT%H:%M:%S.%e %^%L%$ %v");
@@ -69,68 +67,61 @@ bool WritePorts(const Gateway::Ports& ports, const std::string& path) {
   return file && std::rename(part.c_str(), path.c_str()) == 0;
 }
 
-// Waits for a signal of the set, at most until the deadline. 0: none came.
-int AwaitSignal(const sigset_t& signals, steady_clock::time_point deadline) {
-  while (true) {
-    const auto left = deadline - steady_clock::now();
-    if (left <= steady_clock::duration::zero()) return 0;
-    const auto ns = std::chrono::duration_cast<std::chrono::nanoseconds>(left).count();
-    const timespec timeout{static_cast<time_t>(ns / 1'000'000'000), static_cast<long>(ns % 1'000'000'000)};
-    const int got = sigtimedwait(&signals, nullptr, &timeout);
-    if (got > 0) return got;
-    if (errno == EAGAIN) return 0;
+// SIGTERM and SIGINT: the first asks for an orderly end, the second ends the process at once, whatever it is doing; the
+// spawner ends the children. To be made before any thread, so that none of them takes a signal.
+class Signals {
+ public:
+  Signals() {
+    sigset_t signals;
+    sigemptyset(&signals);
+    sigaddset(&signals, SIGTERM);
+    sigaddset(&signals, SIGINT);
+    pthread_sigmask(SIG_BLOCK, &signals, nullptr);
+    // Lives as long as the process.
+    std::thread([signals, first = std::move(first_)]() mutable {
+      int got = 0;
+      sigwait(&signals, &got);
+      first.set_value(got == SIGINT ? "SIGINT" : "SIGTERM");
+      sigwait(&signals, &got);
+      spdlog::warn("second signal: ending at once");
+      std::_Exit(1);
+    }).detach();
   }
-}
 
-// The drain of an orderly end. A second signal ends the process at once; the spawner ends the children.
-void Drain(Gateway& gateway, const sigset_t& signals) {
+  std::string Await() { return asked_.get(); }
+
+ private:
+  std::promise<std::string> first_;
+  std::future<std::string> asked_ = first_.get_future();
+};
+
+void Drain(Gateway& gateway) {
   const DrainConfig& drain = gateway.config().drain;
-  const auto end_at_once = [] {
-    spdlog::warn("second signal: ending at once");
-    std::_Exit(1);
-  };
   gateway.SetDraining();
-  if (AwaitSignal(signals, steady_clock::now() + drain.delay) != 0) end_at_once();
+  std::this_thread::sleep_for(drain.delay);
   gateway.CloseDoor();
   const auto deadline = steady_clock::now() + drain.timeout;
-  while (gateway.live_calls() > 0 && steady_clock::now() < deadline) {
-    if (AwaitSignal(signals, std::min(deadline, steady_clock::now() + std::chrono::milliseconds(50))) != 0)
-      end_at_once();
-  }
+  while (gateway.live_calls() > 0 && steady_clock::now() < deadline)
+    std::this_thread::sleep_for(std::chrono::milliseconds(50));
   if (gateway.live_calls() > 0) spdlog::warn("{} calls did not end in time", gateway.live_calls());
 }
 
 }  // namespace
 
 int Serve(const Words& words, Spawner* spawner) {
-  po::options_description options("spark-gateway serve: takes Spark Connect calls and relays them.\n\nOptions");
-  options.add_options()("help,h", "say this")("config,c", po::value<std::string>()->default_value(kDefaultConfig),
-                                              "the configuration")(
-      "to", po::value<std::string>(), "needs no file: relays 127.0.0.1:15002 to this one server")(
+  Usage usage("serve", "takes Spark Connect calls and relays them");
+  namespace po = boost::program_options;
+  usage.Options()("config,c", po::value<std::string>()->default_value(kDefaultConfig), "the configuration")(
+      "to", po::value<std::string>(), "needs no file: relays 127.0.0.1:15002 to this one server, host:port")(
       "ports-file", po::value<std::string>(), "write the bound addresses here, as JSON, once it serves");
-  po::variables_map values;
-  try {
-    po::store(po::command_line_parser(words).options(options).run(), values);
-  } catch (const po::error& error) {
-    std::cerr << "spark-gateway serve: " << error.what() << "\n" << options;
-    return 2;
-  }
-  if (values.count("help")) {
-    std::cout << options;
-    return 0;
-  }
-  auto loaded =
-      values.count("to") ? LoadFor(values["to"].as<std::string>()) : LoadAll(values["config"].as<std::string>());
+  if (const auto code = usage.Read(words)) return *code;
+  const std::string ports_file = usage.Text("ports-file");
+  auto loaded = usage.Has("to") ? LoadFor(usage.Text("to")) : LoadAll(usage.Text("config"));
   if (!loaded) return 2;
   SetUpLog(loaded->config.log);
   RaiseDescriptorLimit();
 
-  // Before any thread is made, so that none of them takes a signal.
-  sigset_t signals;
-  sigemptyset(&signals);
-  sigaddset(&signals, SIGTERM);
-  sigaddset(&signals, SIGINT);
-  pthread_sigmask(SIG_BLOCK, &signals, nullptr);
+  Signals signals;
   std::signal(SIGPIPE, SIG_IGN);
 
   Gateway gateway(std::move(loaded->config), std::move(loaded->plugins), spawner);
@@ -140,16 +131,13 @@ int Serve(const Words& words, Spawner* spawner) {
     if (gateway.is_stuck()) std::_Exit(1);
     return 1;
   }
-  if (values.count("ports-file") && !WritePorts(gateway.ports(), values["ports-file"].as<std::string>())) {
-    spdlog::error("cannot write {}", values["ports-file"].as<std::string>());
+  if (!ports_file.empty() && !WritePorts(gateway.ports(), ports_file)) {
+    spdlog::error("cannot write {}", ports_file);
     return 1;
   }
   spdlog::info("ready");
-  int got = 0;
-  while ((got = sigwaitinfo(&signals, nullptr)) < 0) {
-  }
-  spdlog::info("{}: draining", got == SIGINT ? "SIGINT" : "SIGTERM");
-  Drain(gateway, signals);
+  spdlog::info("{}: draining", signals.Await());
+  Drain(gateway);
   gateway.Stop();
   spdlog::info("stopped");
   return 0;

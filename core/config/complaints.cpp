@@ -25,10 +25,31 @@ std::size_t Distance(std::string_view a, std::string_view b) {
   return row.back();
 }
 
+// What a file says may hold anything, also what moves a terminal's cursor.
+std::string Line(const std::string& text) {
+  constexpr std::size_t kLongest = 1000;
+  std::string line;
+  for (const char c : text.substr(0, kLongest)) {
+    const auto byte = static_cast<unsigned char>(c);
+    if (byte >= 0x20 && byte != 0x7F) {
+      line += c;
+      continue;
+    }
+    constexpr char kHex[] = "0123456789abcdef";
+    line += {'\\', 'x', kHex[byte >> 4], kHex[byte & 15]};
+  }
+  return text.size() > kLongest ? line + "..." : line;
+}
+
 }  // namespace
 
-bool Complaints::has_errors() const {
-  return std::any_of(all_.begin(), all_.end(), [](const Complaint& one) { return !one.is_warning; });
+void Complaints::Add(Place place, const std::string& text, bool is_warning) {
+  has_errors_ = has_errors_ || !is_warning;
+  if (is_full()) {
+    ++more_;
+    return;
+  }
+  all_.push_back({place, Line(text), is_warning});
 }
 
 std::string Complaints::Text() const {
@@ -42,6 +63,7 @@ std::string Complaints::Text() const {
     if (one.place.line > 0) text += ":" + std::to_string(one.place.line) + ":" + std::to_string(one.place.column);
     text += (one.is_warning ? ": warning: " : ": ") + one.text + "\n";
   }
+  if (more_ > 0) text += file_ + ": and " + std::to_string(more_) + " more\n";
   return text;
 }
 
@@ -62,6 +84,12 @@ std::string Nearest(std::string_view word, const std::vector<std::string>& candi
 std::string DidYouMean(std::string_view word, const std::vector<std::string>& candidates) {
   const std::string nearest = Nearest(word, candidates);
   return nearest.empty() ? "" : " (did you mean '" + nearest + "'?)";
+}
+
+std::string Spelled(std::string_view word) {
+  std::string spelled(word);
+  std::replace(spelled.begin(), spelled.end(), '-', '_');
+  return spelled;
 }
 
 }  // namespace sgw::core

@@ -89,7 +89,7 @@ struct AdminConfig {
 
 struct LogConfig {
   std::string level = "info";
-  bool is_json = false;
+  std::string format = "text";  // or "json"
 };
 
 struct Config {
@@ -107,6 +107,7 @@ struct Config {
   LogConfig log;
   std::int64_t workers = 0;  // 0: one per core
 
+  // Takes '-' and '_' alike. Null: there is none.
   const PluginConfig* FindPlugin(std::string_view name) const;
 };
 

@@ -8,13 +8,17 @@
 
 namespace sgw::core {
 
-// Reads the file and checks everything that can be known without plugins: keys, types, the order of the pipeline. None:
-// there were errors, and `complaints` has all of them. Warnings alone do not stop it.
-std::optional<Config> LoadConfig(const std::string& path, Complaints& complaints);
-// `directory` is where relative paths start.
+// Reads the file and checks everything that can be known without plugins: keys, types, the order of the pipeline. Gives
+// what could be understood, so that the plugins can be looked at as well: it is a configuration only when `complaints`
+// has no errors.
+Config ReadConfig(const std::string& path, Complaints& complaints);
+// The same of a text; relative paths start at `directory`.
+Config ReadConfigText(const std::string& text, const std::string& directory, Complaints& complaints);
+// None: there were errors, and `complaints` has all of them. Warnings alone do not stop it.
 std::optional<Config> ParseConfig(const std::string& text, const std::string& directory, Complaints& complaints);
 
-// The text of a configuration for `serve --to ADDRESS`: a listener on loopback, anonymous callers, one driver.
+// The text of a configuration for `serve --to ADDRESS`: a listener on loopback, anonymous callers, one driver. ADDRESS
+// is host:port or [address]:port.
 std::string ConfigTextFor(const std::string& driver_address);
 
 }  // namespace sgw::core

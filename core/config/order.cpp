@@ -4,56 +4,71 @@
 #include <set>
 
 #include "core/config/reader.h"
+#include "core/config/sections.h"
 
 namespace sgw::core {
 namespace {
 
 const std::vector<std::string> kKinds = {"auth",  "router",  "hot-pool",     "discovery",
                                          "audit", "metrics", "session-store"};
+constexpr const char* kStepKeys[] = {"create", "hold", "give_up"};
+constexpr std::size_t kMaxSteps = 100;
 
-StepConfig ReadStep(const Value& value, const std::string& where, const Config& config, Complaints& complaints) {
-  StepConfig step;
-  step.place = value.place;
+// The member that names the step's kind. Every other one that is no key of a step is wrong.
+const Value::Member* FindKind(const Value& step, const std::string& where, Complaints& complaints) {
+  std::vector<std::string> words = kKinds;
+  words.insert(words.end(), std::begin(kStepKeys), std::end(kStepKeys));
   const Value::Member* named = nullptr;
-  for (const auto& member : value.map) {
-    if (member.key == "create" || member.key == "hold" || member.key == "give_up") continue;
-    const auto kind = KindOf(member.key);
-    if (!kind) {
-      complaints.Error(member.place, where + ": no kind '" + member.key + "'" + DidYouMean(member.key, kKinds));
+  for (const auto& member : step.map) {
+    if (complaints.is_full()) break;
+    if (std::find(std::begin(kStepKeys), std::end(kStepKeys), member.key) != std::end(kStepKeys)) continue;
+    if (!KindOf(member.key)) {
+      complaints.Error(member.place, where + ": no kind or key '" + member.key + "'" + DidYouMean(member.key, words));
     } else if (named) {
       complaints.Error(member.place, where + ": a step has one kind, and this one is '" + named->key + "' already");
     } else {
       named = &member;
-      step.kind = *kind;
     }
   }
+  return named;
+}
+
+// False: nobody knows of which kind the step is.
+bool ReadStep(const Value& value, const std::string& where, const Config& config, StepConfig& step,
+              Complaints& complaints) {
+  step.place = value.place;
+  const Value::Member* named = FindKind(value, where, complaints);
   {
-    MapReader reader(value, where, complaints);
+    MapReader reader(value, where, config.directory, complaints);
+    VisitStep(step, reader);
+    for (const auto& member : value.map) reader.Get(member.key);  // FindKind has said what is wrong.
     if (named) reader.Texts(named->key, step.instances);
-    for (const auto& member : value.map) {
-      if (!KindOf(member.key) || (named && member.key != named->key)) reader.Get(member.key);
-    }
-    reader.Bool("create", step.create);
-    reader.Duration("hold", step.hold);
-    reader.Duration("give_up", step.give_up);
   }
   if (!named) {
-    complaints.Error(value.place, where + ": a step names a kind and an instance, as in `- auth: okta`");
-    return step;
+    if (value.kind == Value::Kind::kMap)
+      complaints.Error(value.place, where + ": a step names a kind and an instance, as in `- auth: okta`");
+    return false;
   }
+  step.kind = *KindOf(named->key);
   // An empty list would let everybody in where an auth step was meant.
-  if (step.instances.empty()) complaints.Error(named->value.place, where + ": the step names no instance");
+  if (step.instances.empty() && !named->value.is_broken)
+    complaints.Error(named->value.place, where + ": the step names no instance");
   std::vector<std::string> names;
   for (const PluginConfig& plugin : config.plugins) names.push_back(plugin.name);
-  for (const std::string& instance : step.instances) {
-    if (!config.FindPlugin(instance)) {
+  std::set<std::string> seen;
+  for (std::string& instance : step.instances) {
+    if (complaints.is_full()) break;
+    if (const PluginConfig* plugin = config.FindPlugin(instance))
+      instance = plugin->name;
+    else
       complaints.Error(named->value.place, where + ": no plugin '" + instance + "'" + DidYouMean(instance, names));
-    }
+    if (!seen.insert(instance).second)
+      complaints.Error(named->value.place, where + ": the step names '" + instance + "' twice");
   }
   if (step.create && step.kind != StepKind::kHotPool) {
     complaints.Error(value.place, where + ": only a hot-pool step can have `create: true`");
   }
-  return step;
+  return true;
 }
 
 }  // namespace
@@ -69,17 +84,24 @@ std::optional<StepKind> KindOf(std::string_view name) {
 }
 
 void ReadPipeline(const Value& list, Config& config, Complaints& complaints) {
-  if (list.kind != Value::Kind::kList || list.list.empty()) {
-    return complaints.Error(list.place, "pipeline must be a list of steps such as `- auth: okta`");
+  if (list.kind != Value::Kind::kList || list.list.empty() || list.list.size() > kMaxSteps) {
+    if (list.is_broken) return;
+    return complaints.Error(list.place, "pipeline must be a list of 1 to " + std::to_string(kMaxSteps) +
+                                            " steps such as `- auth: okta`, not " + list.Shown());
   }
   bool has_auth = false;
   bool has_router = false;
   bool has_endpoint = false;
+  bool has_riddle = false;
   std::set<std::string> used;
   for (std::size_t i = 0; i < list.list.size(); ++i) {
     const std::string where = "pipeline[" + std::to_string(i) + "]";
-    StepConfig step = ReadStep(list.list[i], where, config, complaints);
-    if (step.instances.empty()) continue;
+    StepConfig step;
+    if (!ReadStep(list.list[i], where, config, step, complaints)) {
+      has_riddle = true;
+      config.pipeline.push_back(std::move(step));
+      continue;
+    }
     used.insert(step.instances.begin(), step.instances.end());
     switch (step.kind) {
       case StepKind::kAuth:
@@ -103,6 +125,8 @@ void ReadPipeline(const Value& list, Config& config, Complaints& complaints) {
     }
     config.pipeline.push_back(std::move(step));
   }
+  // What the pipeline lacks may be what that step was meant to be.
+  if (has_riddle) return;
   if (!has_endpoint) {
     complaints.Error(list.place, "pipeline: no step yields an endpoint; add a discovery or a hot-pool step");
   }

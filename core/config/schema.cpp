@@ -1,8 +1,12 @@
 #include "core/config/schema.h"
 
+#include <algorithm>
 #include <charconv>
+#include <cmath>
+#include <type_traits>
 
 #include "core/config/units.h"
+#include "core/config/yaml.h"
 
 namespace sgw::core {
 namespace {
@@ -47,122 +51,130 @@ Result<SettingSchema> ReadOne(const Json& json) {
   return schema;
 }
 
+// What may be shown of a scalar.
+Value Masked(const Value& value, bool is_text) {
+  if (value.is_secret) return Value::String(value.reference.empty() ? "<secret>" : value.reference);
+  return is_text ? Value::String(value.text) : Value::Plain(value.text);
+}
+
+template <typename T>
+std::optional<T> Number(const std::string& text) {
+  T number = 0;
+  const char* end = text.data() + text.size();
+  const auto [stop, error] = std::from_chars(text.data(), end, number);
+  if (error != std::errc() || stop != end) return std::nullopt;
+  if constexpr (std::is_floating_point_v<T>) {
+    if (!std::isfinite(number)) return std::nullopt;
+  }
+  return number;
+}
+
+// Writes the plugin's JSON and gives what is to be shown, value by value.
 class Checker {
  public:
   explicit Checker(Complaints& complaints) : complaints_(complaints) {}
 
-  void Object(const Value& value, const std::vector<SettingSchema>& schema, const std::string& where) {
+  Value Object(const Value& value, const std::vector<SettingSchema>& schema, const std::string& where) {
+    Value effective = Value::Map();
     json.BeginObject();
-    masked.BeginObject();
-    std::vector<std::string> names;
-    for (const auto& one : schema) names.push_back(one.name);
-    for (const auto& member : value.map) {
-      const SettingSchema* found = nullptr;
-      for (const auto& one : schema) {
-        if (one.name == member.key) found = &one;
-      }
-      if (!found) {
-        complaints_.Error(member.place, where + " has no setting '" + member.key + "'" + DidYouMean(member.key, names));
-        continue;
-      }
-      if (member.value.kind == Value::Kind::kNull && found->has_default) continue;
-      json.Key(member.key);
-      masked.Key(member.key);
-      One(member.value, *found, where + "." + member.key);
-    }
+    CheckNames(value, schema, where);
     for (const auto& one : schema) {
-      if (one.is_required && !value.Find(one.name)) {
+      const Value* found = value.Find(one.name);
+      if (found && !(found->kind == Value::Kind::kNull && one.has_default)) {
+        json.Key(one.name);
+        effective.Add(one.name, One(*found, one, where + "." + one.name));
+      } else if (one.has_default) {
+        effective.Add(one.name, DefaultOf(one));
+      } else if (one.is_required && !value.is_broken) {
         complaints_.Error(value.place, where + " needs '" + one.name + "': " + one.doc);
       }
     }
     json.EndObject();
-    masked.EndObject();
+    return effective;
   }
 
   JsonWriter json;
-  JsonWriter masked;
 
  private:
-  void Wrong(const Value& value, const std::string& where, std::string_view wanted) {
-    complaints_.Error(value.place, where + " must be " + std::string(wanted) + ", not " + value.Shown());
+  void CheckNames(const Value& value, const std::vector<SettingSchema>& schema, const std::string& where) {
+    std::vector<std::string> names;
+    for (const auto& one : schema) names.push_back(one.name);
+    for (const auto& member : value.map) {
+      if (complaints_.is_full()) return;
+      if (std::find(names.begin(), names.end(), member.key) != names.end()) continue;
+      complaints_.Error(member.place, where + " has no setting '" + member.key + "'" + DidYouMean(member.key, names));
+    }
+  }
+
+  // A default's text is YAML, written by the SDK from the plugin's own value.
+  static Value DefaultOf(const SettingSchema& schema) {
+    Complaints none("");
+    return ParseYaml(schema.default_text, "", none).value_or(Value());
+  }
+
+  Value Wrong(const Value& value, const std::string& where, std::string_view wanted) {
+    if (!value.is_broken)
+      complaints_.Error(value.place, where + " must be " + std::string(wanted) + ", not " + value.Shown());
     json.Null();
-    masked.Null();
+    return {};
   }
 
   template <typename T>
-  void Write(const Value& value, const T& parsed) {
-    json.Value(parsed);
-    if (value.is_secret)
-      masked.Value("<secret>");
-    else
-      masked.Value(value.text);
+  Value Scalar(const Value& value, const std::optional<T>& parsed, const std::string& where, std::string_view wanted) {
+    if (value.kind != Value::Kind::kScalar || value.is_broken || !parsed) return Wrong(value, where, wanted);
+    json.Value(*parsed);
+    return Masked(value, std::is_same_v<T, std::string>);
   }
 
-  void One(const Value& value, const SettingSchema& schema, const std::string& where) {
-    const bool is_scalar = value.kind == Value::Kind::kScalar;
+  Value One(const Value& value, const SettingSchema& schema, const std::string& where) {
+    const std::string& text = value.text;
     switch (schema.type) {
       case Type::kString:
-        return is_scalar ? Write(value, value.text) : Wrong(value, where, "a text");
-      case Type::kSecret:
-        if (!is_scalar) return Wrong(value, where, "a text");
-        json.Value(value.text);
-        masked.Value("<secret>");
-        return;
+        return Scalar(value, std::optional(text), where, "a text");
+      case Type::kSecret: {
+        // Secret or not where it was written, it is one.
+        Value shown = Scalar(value, std::optional(text), where, "a text");
+        return value.is_secret || shown.kind == Value::Kind::kNull ? shown : Value::String("<secret>");
+      }
       case Type::kBool:
-        if (!is_scalar || (value.text != "true" && value.text != "false")) return Wrong(value, where, "true or false");
-        return Write(value, value.text == "true");
-      case Type::kInteger: {
-        std::int64_t number = 0;
-        const auto [end, error] = std::from_chars(value.text.data(), value.text.data() + value.text.size(), number);
-        if (!is_scalar || error != std::errc() || end != value.text.data() + value.text.size()) {
-          return Wrong(value, where, "a whole number");
-        }
-        return Write(value, number);
-      }
-      case Type::kNumber: {
-        double number = 0;
-        const auto [end, error] = std::from_chars(value.text.data(), value.text.data() + value.text.size(), number);
-        if (!is_scalar || error != std::errc() || end != value.text.data() + value.text.size()) {
-          return Wrong(value, where, "a number");
-        }
-        return Write(value, number);
-      }
+        return Scalar(value, text == "true" || text == "false" ? std::optional(text == "true") : std::nullopt, where,
+                      "true or false");
+      case Type::kInteger:
+        return Scalar(value, Number<std::int64_t>(text), where, "a whole number");
+      case Type::kNumber:
+        return Scalar(value, Number<double>(text), where, "a number");
       case Type::kDuration: {
-        const auto duration = is_scalar ? ParseDuration(value.text) : std::nullopt;
-        if (!duration) return Wrong(value, where, "a duration such as 250ms, 25s, 30m or 24h");
-        return Write(value, static_cast<std::int64_t>(duration->count()));
+        const auto duration = ParseDuration(text);
+        return Scalar(value, duration ? std::optional(std::int64_t{duration->count()}) : std::nullopt, where,
+                      "a duration such as 250ms, 25s, 30m or 24h");
       }
-      case Type::kSize: {
-        const auto size = is_scalar ? ParseSize(value.text) : std::nullopt;
-        if (!size) return Wrong(value, where, "a size such as 64KiB, 1MiB or a number of bytes");
-        return Write(value, *size);
-      }
-      case Type::kList:
+      case Type::kSize:
+        return Scalar(value, ParseSize(text), where, "a size such as 64KiB, 1MiB or a number of bytes");
+      case Type::kList: {
         if (value.kind != Value::Kind::kList) return Wrong(value, where, "a list");
+        Value list = Value::List();
         json.BeginArray();
-        masked.BeginArray();
-        for (std::size_t i = 0; i < value.list.size(); ++i) {
-          One(value.list[i], schema.nested.front(), where + "[" + std::to_string(i) + "]");
-        }
+        for (std::size_t i = 0; i < value.list.size(); ++i)
+          list.list.push_back(One(value.list[i], schema.nested.front(), where + "[" + std::to_string(i) + "]"));
         json.EndArray();
-        masked.EndArray();
-        return;
-      case Type::kMap:
+        return list;
+      }
+      case Type::kMap: {
         if (value.kind != Value::Kind::kMap) return Wrong(value, where, "a map");
+        Value map = Value::Map();
         json.BeginObject();
-        masked.BeginObject();
         for (const auto& member : value.map) {
           json.Key(member.key);
-          masked.Key(member.key);
-          One(member.value, schema.nested.front(), where + "." + member.key);
+          map.Add(member.key, One(member.value, schema.nested.front(), where + "." + member.key));
         }
         json.EndObject();
-        masked.EndObject();
-        return;
+        return map;
+      }
       case Type::kObject:
         if (value.kind != Value::Kind::kMap) return Wrong(value, where, "a map");
         return Object(value, schema.nested, where);
     }
+    return {};
   }
 
   Complaints& complaints_;
@@ -183,8 +195,8 @@ Result<std::vector<SettingSchema>> ReadSchema(const Json& settings) {
 CheckedSettings CheckSettings(const Value& settings, const std::vector<SettingSchema>& schema, const std::string& where,
                               Complaints& complaints) {
   Checker checker(complaints);
-  checker.Object(settings, schema, where);
-  return {std::move(checker.json).Text(), std::move(checker.masked).Text()};
+  Value effective = checker.Object(settings, schema, where);
+  return {std::move(checker.json).Text(), std::move(effective)};
 }
 
 }  // namespace sgw::core

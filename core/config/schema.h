@@ -27,8 +27,8 @@ struct SettingSchema {
 Result<std::vector<SettingSchema>> ReadSchema(const Json& settings);
 
 struct CheckedSettings {
-  std::string json;    // for the plugin: durations in ms, sizes in bytes
-  std::string masked;  // for operators: as written, secrets hidden
+  std::string json;  // for the plugin: durations in ms, sizes in bytes
+  Value effective;   // for operators: as written, defaults filled in, of secrets only a reference
 };
 
 // Complains about what does not fit: unknown settings (with the nearest valid one), wrong types, missing ones. Relative

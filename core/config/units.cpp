@@ -11,7 +11,8 @@ struct Unit {
   std::int64_t factor;
 };
 constexpr Unit kDurations[] = {{"d", 86'400'000}, {"h", 3'600'000}, {"m", 60'000}, {"s", 1'000}, {"ms", 1}};
-constexpr Unit kSizes[] = {{"GiB", 1 << 30}, {"MiB", 1 << 20}, {"KiB", 1 << 10}, {"", 1}};
+constexpr Unit kSizes[] = {
+    {"TiB", std::int64_t{1} << 40}, {"GiB", 1 << 30}, {"MiB", 1 << 20}, {"KiB", 1 << 10}, {"", 1}, {"B", 1}};
 
 template <std::size_t N>
 std::optional<std::int64_t> Parse(std::string_view text, const Unit (&units)[N]) {

@@ -21,15 +21,29 @@ struct Value {
 
   Kind kind = Kind::kNull;
   Place place;
-  std::string text;        // scalar, with references such as ${env:NAME} replaced
-  bool is_quoted = false;  // scalar: always a string
-  bool is_secret = false;  // scalar: came from a reference, never to be shown
-  std::vector<Value> list;
-  std::vector<Member> map;  // in the order of the text, keys are unique
+  std::string text;         // scalar, with references such as ${env:NAME} replaced
+  std::string reference;    // secret scalar: the reference, where the text is nothing else
+  bool is_quoted = false;   // scalar: always a string
+  bool is_secret = false;   // scalar: came from a reference, never to be shown
+  bool is_broken = false;   // there is a complaint about it already; it stands for nothing
+  std::vector<Value> list;  // list
+  std::vector<Member> map;  // map: in the order of the text, keys are unique
 
   const Value* Find(std::string_view key) const;
   // How the value is called in a complaint: its text, or <secret>, "a list", "a map", "nothing".
   std::string Shown() const;
+
+  // For values that nobody wrote. Plain is a number, a bool, a duration or a size; String is text whatever it looks
+  // like.
+  static Value Plain(std::string text);
+  static Value String(std::string text);
+  static Value List() { return Of(Kind::kList); }
+  static Value Map() { return Of(Kind::kMap); }
+  // Puts the pair at the end of a map.
+  void Add(std::string key, Value value);
+
+ private:
+  static Value Of(Kind kind);
 };
 
 struct Value::Member {
@@ -37,5 +51,10 @@ struct Value::Member {
   Place place;
   Value value;
 };
+
+// The value as YAML that reads as the same value; its maps and lists stand on lines of their own, small lists in one.
+std::string FormatYaml(const Value& value);
+// The value as indented JSON; what is neither quoted nor looks like JSON's numbers and words is a string.
+std::string FormatJson(const Value& value);
 
 }  // namespace sgw::core

@@ -4,90 +4,46 @@
 #include <yaml-cpp/yaml.h>
 
 #include <algorithm>
-#include <cstdlib>
-#include <filesystem>
-#include <fstream>
 #include <set>
 #include <sstream>
+
+#include "core/config/references.h"
 
 namespace sgw::core {
 namespace {
 
 constexpr std::size_t kMaxDepth = 32;
-constexpr std::uintmax_t kMaxSecretBytes = 64 * 1024;
+constexpr std::size_t kMaxKey = 256;
 
 Place PlaceOf(const YAML::Mark& mark) { return {mark.line + 1, mark.column + 1}; }
 
-struct Refused {};  // ends the parse; the complaint is made
-
-// Replaces the references of a scalar.
-void Expand(Value& value, Complaints& complaints) {
-  std::string out;
-  std::size_t at = 0;
-  while (true) {
-    const std::size_t start = value.text.find("${", at);
-    if (start == std::string::npos) break;
-    const std::size_t end = value.text.find('}', start);
-    const std::string inner = value.text.substr(start + 2, end == std::string::npos ? end : end - start - 2);
-    const bool is_env = inner.rfind("env:", 0) == 0;
-    const bool is_file = inner.rfind("file:", 0) == 0;
-    if (end == std::string::npos || (!is_env && !is_file)) {
-      complaints.Error(value.place,
-                       "'${" + inner.substr(0, 40) + "' is no reference; write ${env:NAME} or ${file:/path}");
-      return;
-    }
-    out += value.text.substr(at, start - at);
-    if (is_env) {
-      const char* found = std::getenv(inner.c_str() + 4);
-      if (!found)
-        complaints.Error(value.place, "the environment has no variable '" + inner.substr(4) + "'");
-      else
-        out += found;
-    } else {
-      std::error_code error;
-      const bool is_small = std::filesystem::is_regular_file(inner.substr(5), error) &&
-                            std::filesystem::file_size(inner.substr(5), error) <= kMaxSecretBytes && !error;
-      std::ifstream file;
-      if (is_small) file.open(inner.substr(5), std::ios::binary);
-      std::stringstream content;
-      content << file.rdbuf();
-      if (!is_small || !file.is_open()) {
-        complaints.Error(value.place,
-                         "cannot take '" + inner.substr(5) + "': a secret is a regular file of at most 64 KiB");
-      }
-      std::string secret = content.str();
-      while (!secret.empty() && (secret.back() == '\n' || secret.back() == '\r')) secret.pop_back();
-      out += secret;
-    }
-    value.is_secret = true;
-    at = end + 1;
-  }
-  if (value.is_secret) value.text = out + value.text.substr(at);
-}
-
 class Builder : public YAML::EventHandler {
  public:
-  explicit Builder(Complaints& complaints) : complaints_(complaints) {}
+  Builder(const std::string& directory, Complaints& complaints) : directory_(directory), complaints_(complaints) {}
 
-  void OnDocumentStart(const YAML::Mark&) override {}
+  void OnDocumentStart(const YAML::Mark& mark) override {
+    if (++documents_ == 2) complaints_.Error(PlaceOf(mark), "here begins a second document; a configuration is one");
+  }
   void OnDocumentEnd() override {}
   void OnNull(const YAML::Mark& mark, YAML::anchor_t anchor) override {
-    Scalar(mark, anchor, Value::Kind::kNull, "", false);
+    Scalar(mark, "", anchor, Value::Kind::kNull, "");
   }
   void OnScalar(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor,
                 const std::string& text) override {
     const bool is_null = tag != "!" && (text == "~" || text == "null");
-    Scalar(mark, anchor, is_null ? Value::Kind::kNull : Value::Kind::kScalar, text, tag == "!");
+    Scalar(mark, tag, anchor, is_null ? Value::Kind::kNull : Value::Kind::kScalar, text);
   }
-  void OnAlias(const YAML::Mark& mark, YAML::anchor_t) override { RefuseAnchor(mark); }
-  void OnSequenceStart(const YAML::Mark& mark, const std::string&, YAML::anchor_t anchor,
+  void OnAlias(const YAML::Mark& mark, YAML::anchor_t anchor) override {
+    Scalar(mark, "", anchor, Value::Kind::kNull, "");
+  }
+  void OnSequenceStart(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor,
                        YAML::EmitterStyle::value) override {
-    Open(mark, anchor, Value::Kind::kList);
+    Open(NewValue(mark, tag, anchor, Value::Kind::kList));
   }
   void OnSequenceEnd() override { Close(); }
-  void OnMapStart(const YAML::Mark& mark, const std::string&, YAML::anchor_t anchor,
+  void OnMapStart(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor,
                   YAML::EmitterStyle::value) override {
-    Open(mark, anchor, Value::Kind::kMap);
+    Open(NewValue(mark, tag, anchor, Value::Kind::kMap));
   }
   void OnMapEnd() override { Close(); }
 
@@ -99,56 +55,76 @@ class Builder : public YAML::EventHandler {
     std::string key;
     Place key_place;
     bool has_key = false;
-    bool is_duplicate = false;
+    bool is_ignored = false;  // the key's value: nobody could tell it from another
     std::set<std::string> seen;
   };
 
-  [[noreturn]] void RefuseAnchor(const YAML::Mark& mark) {
-    complaints_.Error(PlaceOf(mark), "anchors and aliases are not supported; write the value out");
-    throw Refused();
-  }
-
-  void Scalar(const YAML::Mark& mark, YAML::anchor_t anchor, Value::Kind kind, const std::string& text,
-              bool is_quoted) {
-    if (anchor != 0) RefuseAnchor(mark);
+  Value NewValue(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor, Value::Kind kind) {
     Value value;
     value.kind = kind;
     value.place = PlaceOf(mark);
+    value.is_quoted = tag == "!";
+    const bool has_tag = !tag.empty() && tag != "!" && tag != "?" && tag.rfind("tag:yaml.org,2002:", 0) != 0;
+    value.is_broken = anchor != 0 || has_tag;
+    if (anchor != 0) complaints_.Error(value.place, "anchors and aliases are not supported; write the value out");
+    if (has_tag) complaints_.Error(value.place, "tags such as '" + tag.substr(0, 40) + "' are not supported");
+    return value;
+  }
+
+  // The next value is a key of the innermost map.
+  bool is_key() const {
+    return !levels_.empty() && levels_.back().value.kind == Value::Kind::kMap && !levels_.back().has_key;
+  }
+
+  void Scalar(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor, Value::Kind kind,
+              const std::string& text) {
+    if (too_deep_ > 0) return;
+    Value value = NewValue(mark, tag, anchor, kind);
     value.text = text;
-    value.is_quoted = is_quoted;
-    if (!levels_.empty() && levels_.back().value.kind == Value::Kind::kMap && !levels_.back().has_key) {
-      return TakeKey(value);
-    }
-    if (kind == Value::Kind::kScalar) Expand(value, complaints_);
+    if (is_key()) return TakeKey(std::move(value));
+    if (kind == Value::Kind::kScalar) ReplaceReferences(value, directory_, complaints_);
     Put(std::move(value));
   }
 
-  void TakeKey(const Value& key) {
+  void TakeKey(Value key) {
     Level& level = levels_.back();
     level.has_key = true;
-    level.key = key.text;
     level.key_place = key.place;
-    level.is_duplicate = !level.seen.insert(key.text).second;
-    if (level.is_duplicate) complaints_.Error(key.place, "the key '" + key.text + "' stands here a second time");
+    level.key = key.text.substr(0, kMaxKey);
+    level.is_ignored = key.is_broken;
+    if (key.text.size() > kMaxKey) {
+      complaints_.Error(key.place, "a key of " + std::to_string(key.text.size()) + " bytes");
+      level.is_ignored = true;
+    } else if (!level.seen.insert(level.key).second) {
+      complaints_.Error(key.place, "the key '" + level.key + "' stands here a second time");
+      level.is_ignored = true;
+    }
   }
 
-  void Open(const YAML::Mark& mark, YAML::anchor_t anchor, Value::Kind kind) {
-    if (anchor != 0) RefuseAnchor(mark);
-    if (levels_.size() >= kMaxDepth) {
-      complaints_.Error(PlaceOf(mark), "more than " + std::to_string(kMaxDepth) + " levels");
-      throw Refused();
-    }
-    if (!levels_.empty() && levels_.back().value.kind == Value::Kind::kMap && !levels_.back().has_key) {
-      complaints_.Error(PlaceOf(mark), "a key must be text");
-      throw Refused();
+  void Open(Value value) {
+    // Deeper levels, and a list or map in the place of a key, are walked over.
+    if (too_deep_ > 0 || levels_.size() >= kMaxDepth || is_key()) {
+      if (++too_deep_ > 1) return;
+      complaints_.Error(value.place, is_key() ? std::string("a key must be text")
+                                              : "more than " + std::to_string(kMaxDepth) + " levels");
+      return;
     }
     Level level;
-    level.value.kind = kind;
-    level.value.place = PlaceOf(mark);
+    level.value = std::move(value);
     levels_.push_back(std::move(level));
   }
 
   void Close() {
+    if (too_deep_ > 0) {
+      if (--too_deep_ > 0) return;
+      if (is_key()) {
+        levels_.back().has_key = levels_.back().is_ignored = true;
+        return;
+      }
+      Value broken;
+      broken.is_broken = true;
+      return Put(std::move(broken));
+    }
     Value value = std::move(levels_.back().value);
     levels_.pop_back();
     Put(std::move(value));
@@ -156,7 +132,7 @@ class Builder : public YAML::EventHandler {
 
   void Put(Value value) {
     if (levels_.empty()) {
-      root = std::move(value);
+      if (documents_ == 1) root = std::move(value);
       return;
     }
     Level& level = levels_.back();
@@ -165,10 +141,13 @@ class Builder : public YAML::EventHandler {
       return;
     }
     level.has_key = false;
-    if (!level.is_duplicate) level.value.map.push_back({level.key, level.key_place, std::move(value)});
+    if (!level.is_ignored) level.value.map.push_back({level.key, level.key_place, std::move(value)});
   }
 
+  const std::string& directory_;
   Complaints& complaints_;
+  int documents_ = 0;
+  std::size_t too_deep_ = 0;  // levels that are open and have no place in levels_
   std::vector<Level> levels_;
 };
 
@@ -199,30 +178,17 @@ std::optional<std::pair<Place, std::string>> FindJunk(const std::string& text) {
   return std::nullopt;
 }
 
+// What YAML's own message does not say.
+std::string TabHint(const std::string& text, const YAML::Mark& mark) {
+  const auto at = static_cast<std::size_t>(std::max(mark.pos, 0));
+  const std::size_t start = at == 0 ? 0 : text.rfind('\n', at - 1) + 1;
+  const bool has_tab = text.substr(start, text.find('\n', start) - start).find('\t') != std::string::npos;
+  return has_tab ? "; the line has a tab, and YAML is indented with spaces" : "";
+}
+
 }  // namespace
 
-const Value* Value::Find(std::string_view key) const {
-  for (const Member& member : map) {
-    if (member.key == key) return &member.value;
-  }
-  return nullptr;
-}
-
-std::string Value::Shown() const {
-  switch (kind) {
-    case Kind::kNull:
-      return "nothing";
-    case Kind::kList:
-      return "a list";
-    case Kind::kMap:
-      return "a map";
-    case Kind::kScalar:
-      break;
-  }
-  return is_secret ? "<secret>" : "'" + text.substr(0, 80) + "'";
-}
-
-std::optional<Value> ParseYaml(const std::string& text, Complaints& complaints) {
+std::optional<Value> ParseYaml(const std::string& text, const std::string& directory, Complaints& complaints) {
   if (text.size() > kMaxConfigBytes) {
     complaints.Error({}, "the file has " + std::to_string(text.size()) + " bytes; a configuration has at most 1 MiB");
     return std::nullopt;
@@ -231,25 +197,16 @@ std::optional<Value> ParseYaml(const std::string& text, Complaints& complaints) 
     complaints.Error(junk->first, junk->second);
     return std::nullopt;
   }
-  Builder builder(complaints);
+  Builder builder(directory, complaints);
   try {
     std::istringstream stream(text);
     YAML::Parser parser(stream);
-    parser.HandleNextDocument(builder);
-  } catch (const Refused&) {
-    return std::nullopt;
-  } catch (const YAML::Exception& error) {
-    std::string what = error.msg;
-    const std::size_t line_start =
-        error.mark.pos <= 0 ? 0 : text.rfind('\n', static_cast<std::size_t>(error.mark.pos) - 1) + 1;
-    const std::size_t line_end = text.find('\n', line_start);
-    if (text.substr(line_start, line_end - line_start).find('\t') != std::string::npos) {
-      what += "; the line has a tab, and YAML is indented with spaces";
+    while (parser.HandleNextDocument(builder)) {
     }
-    complaints.Error(PlaceOf(error.mark), what);
+  } catch (const YAML::Exception& error) {
+    complaints.Error(PlaceOf(error.mark), error.msg + TabHint(text, error.mark));
     return std::nullopt;
   }
-  if (complaints.has_errors()) return std::nullopt;
   return std::move(builder.root);
 }
 

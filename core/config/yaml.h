@@ -10,9 +10,10 @@ namespace sgw::core {
 
 inline constexpr std::size_t kMaxConfigBytes = 1 << 20;
 
-// Parses one document. Refused with a complaint: more than 1 MiB, anything that is not UTF-8 text, anchors and aliases
-// (a few lines of them can stand for gigabytes), duplicate keys, more than 32 levels, keys that are not text. Replaces
-// ${env:NAME} and ${file:/path} in scalars and marks these as secret. None: there were errors.
-std::optional<Value> ParseYaml(const std::string& text, Complaints& complaints);
+// Parses a text of one document. Complained about: more than 1 MiB, anything that is not UTF-8 text, a second document,
+// anchors and aliases (a few lines of them can stand for gigabytes), tags, duplicate keys, more than 32 levels, keys
+// that are not text. Replaces ${env:NAME} and ${file:PATH} in scalars and marks these as secret; a relative PATH starts
+// at `directory`. What has a complaint of its own is broken, the rest is as written. None: this is no YAML.
+std::optional<Value> ParseYaml(const std::string& text, const std::string& directory, Complaints& complaints);
 
 }  // namespace sgw::core

@@ -6,14 +6,6 @@
 #include "core/config/complaints.h"
 
 namespace sgw::core {
-namespace {
-
-std::string Spelled(std::string name) {
-  std::replace(name.begin(), name.end(), '-', '_');
-  return name;
-}
-
-}  // namespace
 
 Result<std::string> FindLibrary(const std::string& use, const std::vector<std::string>& directories) {
   namespace fs = std::filesystem;

@@ -14,6 +14,7 @@ InspectedPlugins InspectPlugins(const Config& config, Complaints& complaints) {
   InspectedPlugins plugins;
   std::map<std::string, std::shared_ptr<Library>> libraries;
   for (const PluginConfig& plugin : config.plugins) {
+    if (plugin.use.empty()) continue;  // There is a complaint about it.
     const std::string where = "plugins." + plugin.name;
     const auto file = FindLibrary(plugin.use, config.plugin_directories);
     if (!file) {

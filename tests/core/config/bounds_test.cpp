@@ -1,0 +1,164 @@
+#include <sgw/json.h>
+
+#include "core/config/address.h"
+#include "core/config/write.h"
+#include "core/config/yaml.h"
+#include "tests/core/config/said.h"
+
+using namespace sgw::core;
+using namespace sgw::core::testing;
+
+namespace {
+
+std::string Why(const std::string& address) {
+  std::string problem;
+  return ParseAddress(address, problem) ? "" : problem;
+}
+
+}  // namespace
+
+TEST_CASE("an address is a host and a port, an IPv6 address in brackets, or a socket's path") {
+  for (const char* good : {"127.0.0.1:15002", "[::1]:0", "[fe80::1%eth0]:1", "localhost:65535", "gateway.acme.com:443",
+                           "unix:/run/x.sock", "unix:x"}) {
+    CHECK_MESSAGE(Why(good).empty(), good);
+  }
+  CHECK(Why(":0") == "the host is missing; 0.0.0.0 is every IPv4 address, [::] every address");
+  CHECK(Why("[::1:15") == "the ']' is missing");
+  CHECK(Why("[::1]x:15") == "after the ']' comes the port");
+  CHECK(Why("[::1]") == "the port is missing");
+  CHECK(Why("[localhost]:1") == "between the brackets stands an IPv6 address");
+  CHECK(Why("::1:15002") == "an IPv6 address stands in brackets");
+  CHECK(Why("fe80::aa:15002") == "an IPv6 address stands in brackets");
+  CHECK(Why("host:99999") == "the port is a number up to 65535");
+  CHECK(Why("host:-1") == "the port is a number up to 65535");
+  CHECK(Why("host:http") == "the port is a number up to 65535");
+  CHECK(Why("host:") == "the port is missing");
+  CHECK(Why("host") == "the port is missing");
+  CHECK(Why("a:b:1") == "the host is no name and no address");
+  CHECK(Why("http://host:1") == "the host is no name and no address");
+  CHECK(Why("a host:1") == "the host is no name and no address");
+  CHECK(Why("unix:") == "the path is missing");
+  CHECK(Why("unix:/" + std::string(200, 'x')) == "the path has more than 107 bytes");
+  CHECK_FALSE(Why("").empty());
+}
+
+TEST_CASE("every address of a configuration is looked at where it stands") {
+  CHECK(Contains(Said(kGood + "admin: {address: \":0\"}\n"), "gateway.yaml:9:18: admin.address must be"));
+  CHECK(Contains(Said(kGood + "admin: {http: 9090}\n"), "gateway.yaml:9:15: admin.http must be host:port"));
+  CHECK(Contains(Said(kGood + "admin: {http: \"unix:/x\"}\n"), "admin.http must be host:port"));
+  CHECK(Said(kGood + "admin: {http: \"\"}\n") == "");
+  CHECK(Contains(Said(Replaced("127.0.0.1:0", "127.0.0.1:7\n  - address: 127.0.0.1:7")),
+                 "gateway.yaml:3:5: listeners[1].address is that of listeners[0], too"));
+  CHECK(Said(Replaced("127.0.0.1:0", "127.0.0.1:0\n  - address: 127.0.0.1:0")) == "");
+}
+
+TEST_CASE("numbers, sizes and durations beyond their bounds are refused with these") {
+  for (const auto& [text, wanted] :
+       {std::pair("workers: 5000", "workers must be a whole number from 0 to 1024, not '5000'"),
+        std::pair("limits: {connections: 99999999999999999999}", "a whole number from 1 to 1000000, not"),
+        std::pair("limits: {streams_per_connection: 4294967297}", "a whole number from 1 to 100000, not"),
+        std::pair("limits: {header_bytes: 1}", "from 1KiB to 1MiB, not '1'"),
+        std::pair("limits: {buffer_bytes: 9GiB9}", "from 1MiB to 1TiB, not '9GiB9'"),
+        std::pair("limits: {idle_timeout: 0}", "from 1s to 7d, not '0'"),
+        std::pair("limits: {handshake_timeout: 106751991167d}", "from 100ms to 10m, not"),
+        std::pair("sessions: {max_age: 1000000d}", "from 1s to 365d, not '1000000d'"),
+        std::pair("sessions: {idle_timeout: -5s}", "from 1s to 365d, not '-5s'"),
+        std::pair("upstream: {connect_timeout: 1ms}", "from 10ms to 10m, not '1ms'"),
+        std::pair("drain: {delay: 2d}", "from 0 to 1h, not '2d'")}) {
+    CHECK_MESSAGE(Contains(Said(kGood + text + "\n"), wanted), Said(kGood + text + "\n"));
+  }
+  CHECK(Contains(Said(Replaced("auth: okta", "auth: okta\n    hold: 90d")), "pipeline[0].hold must be"));
+  CHECK(Contains(Said(Replaced("auth: okta", "auth: okta\n    give_up: 0")), "from 1ms to 1d, not '0'"));
+}
+
+TEST_CASE("bounds that contradict each other are a warning") {
+  CHECK(Contains(Said(kGood + "limits: {buffer_bytes: 1MiB}\n"),
+                 "warning: limits.connection_buffer_bytes (64MiB) is more than limits.buffer_bytes (1MiB)"));
+  CHECK(Contains(Said(kGood + "sessions: {max_age: 30m}\n"), "warning: sessions.idle_timeout (1h) is more than"));
+}
+
+TEST_CASE("'-' and '_' are alike in kinds, in the names of plugins and in what steps call them") {
+  const std::string text = Replaced("  drivers: {use: discovery_static}", "  my-drivers: {use: discovery-static}",
+                                    Replaced("discovery: drivers", "hot_pool: my_drivers"));
+  Complaints complaints("gateway.yaml");
+  const auto config = ParseConfig(text, "", complaints);
+  REQUIRE_MESSAGE(config, complaints.Text());
+  CHECK(complaints.Text().empty());
+  CHECK(config->pipeline[1].kind == StepKind::kHotPool);
+  CHECK(config->pipeline[1].instances == std::vector<std::string>{"my-drivers"});
+  CHECK(config->FindPlugin("my_drivers") == &config->plugins[1]);
+  CHECK(Contains(Said(Replaced("  drivers", "  my_x: {use: a}\n  my-x: {use: a}\n  drivers")),
+                 "plugins.my-x is the same name as 'my_x': '-' and '_' are alike"));
+}
+
+TEST_CASE("a plugin's name is one that logs and metrics can show") {
+  CHECK(Contains(Said(Replaced("  drivers:", "  \"a b\": {use: x}\n  drivers:")), "a plugin's name has letters"));
+  CHECK(Contains(Said(Replaced("  drivers:", "  " + std::string(65, 'x') + ": {use: x}\n  drivers:")),
+                 "at most 64 of them"));
+}
+
+TEST_CASE("a step with a key that is none is told the nearest") {
+  CHECK(Contains(Said(Replaced("auth: okta", "auth: okta\n    holt: 3s")),
+                 "gateway.yaml:8:5: pipeline[0]: no kind or key 'holt' (did you mean 'hold'?)"));
+  CHECK(Contains(Said(Replaced("auth: okta", "auth: okta\n    giveup: 3s")), "(did you mean 'give_up'?)"));
+  CHECK(Contains(Said(Replaced("auth: okta", "auth: okta\n    router: okta")), "a step has one kind"));
+  CHECK(Contains(Said(Replaced("auth: okta", "auth: [okta, okta]")), "the step names 'okta' twice"));
+}
+
+TEST_CASE("relative paths start at the configuration's folder") {
+  Complaints complaints("gateway.yaml");
+  const auto config = ParseConfig(
+      Replaced("127.0.0.1:0", "unix:data.sock\n    tls: {certificate: tls.crt, key: /abs/tls.key}",
+               Replaced("use: auth_oidc", "use: ./mine.so")) +
+          "plugin_directories: [plugins]\nsessions: {state: state}\nadmin: {address: \"unix:admin.sock\"}\n",
+      "/etc/gateway", complaints);
+  REQUIRE_MESSAGE(config, complaints.Text());
+  CHECK(config->listeners[0].address == "unix:/etc/gateway/data.sock");
+  CHECK(config->listeners[0].certificate == "/etc/gateway/tls.crt");
+  CHECK(config->listeners[0].key == "/abs/tls.key");
+  CHECK(config->plugins[0].use == "/etc/gateway/./mine.so");
+  CHECK(config->plugin_directories == std::vector<std::string>{"/etc/gateway/plugins"});
+  CHECK(config->sessions.state == "/etc/gateway/state");
+  CHECK(config->admin.address == "unix:/etc/gateway/admin.sock");
+}
+
+TEST_CASE("the effective configuration reads as the same configuration") {
+  Complaints complaints("gateway.yaml");
+  const auto config =
+      ParseConfig(Replaced("127.0.0.1:0", "\"[::1]:15002\"\n    name: \"no\"\n    tls: {certificate: a b, key: k}") +
+                      "sessions: {share: team, state: \"x: y # z\"}\nlimits: {header_bytes: 12345}\nadmin: {http: "
+                      "\"\"}\nworkers: 3\n",
+                  "/etc/gateway", complaints);
+  REQUIRE_MESSAGE(config, complaints.Text());
+  const std::map<std::string, Value> settings = {{"okta", config->plugins[0].settings}};
+  const std::string once = FormatYaml(WriteConfig(*config, settings));
+  const auto again = ParseConfig(once, "/elsewhere", complaints);
+  REQUIRE_MESSAGE(again, complaints.Text() << once);
+  CHECK(FormatYaml(WriteConfig(*again, {{"okta", again->plugins[0].settings}})) == once);
+  CHECK(again->listeners[0].name == "no");
+  CHECK(again->sessions.state == "/etc/gateway/x: y # z");
+  CHECK(again->limits.header_bytes == 12345);
+  CHECK(again->admin.http.empty());
+  CHECK(again->workers == 3);
+  CHECK(sgw::Json::Parse(FormatJson(WriteConfig(*config, settings))));
+}
+
+TEST_CASE("any text survives being written as YAML") {
+  for (const std::string text :
+       {"",    " ",        "null", "~",    "true", "No",          "1",     "0x1F", "1e3", "-",
+        "- a", "a: b",     "#x",   "a #b", "'",    "\"",          "\\",    "{a}",  "[",   "*a",
+        "&a",  "!t",       "%d",   "@",    "`",    "line\nbreak", "\t",    "\x01", "ü€𝄞", "2026-11-24",
+        "1.5", "<secret>", "...",  "---",  "y",    ".",           "12:30", "=",    "<<"}) {
+    Value map = Value::Map();
+    map.Add("key", Value::String(text));
+    map.Add(text, Value::List());
+    map.map.back().value.list.push_back(Value::String(text));
+    Complaints complaints("f");
+    const auto read = ParseYaml(FormatYaml(map), "", complaints);
+    REQUIRE_MESSAGE(read, complaints.Text() << FormatYaml(map));
+    CHECK(complaints.Text().empty());
+    CHECK(read->Find("key")->kind == Value::Kind::kScalar);
+    CHECK(read->Find("key")->text == text);
+    CHECK(read->Find(text)->list.at(0).text == text);
+  }
+}
