@@ -12,8 +12,8 @@ namespace sgw::core {
 
 class HttpServer {
  public:
-  // Serves on "host:port"; port 0 lets the kernel choose. One thread; a connection that says nothing for 10 s is
-  // closed.
+  // Serves on "host:port"; port 0 lets the kernel choose. A request has 10 s and 16 KiB, and the next connection over
+  // 256 is closed at once. The metrics page is made on a thread of its own, so that probes never wait for it.
   static Result<std::unique_ptr<HttpServer>> Start(const std::string& address, AdminBackend& backend);
   ~HttpServer();
   // "127.0.0.1:9090", as bound.
