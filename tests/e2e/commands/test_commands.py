@@ -45,11 +45,33 @@ class Commands(unittest.TestCase):
 
     def test_wrong_usage_is_two_and_no_gateway_is_one(self):
         for words in ([], ["sarve"], ["serve", "--nonsense"], ["check", "/nowhere.yaml"], ["serve", "-c", "/nowhere.yaml"],
-                      ["sessions", "bogus"], ["token", "add"]):
+                      ["sessions", "bogus"], ["token", "add"], ["token", "add", "--file", "x", "--subject", "y", "--expires-in", "0"]):
             self.assertEqual(run(*words).returncode, 2, words)
-        answer = run("sessions", "--admin", "unix:/nowhere.sock")
-        self.assertEqual(answer.returncode, 1)
-        self.assertIn("Is a gateway running", answer.stderr)
+
+    def test_a_gateway_that_does_not_run_is_said_with_what_to_do(self):
+        for words in (["sessions"], ["plugins"], ["pools"], ["endpoints"], ["config"], ["sessions", "--json"],
+                      ["sessions", "end", "x"]):
+            answer = run(*words, "--admin", "unix:/nowhere.sock")
+            self.assertEqual(answer.returncode, 1, words)
+            self.assertEqual(answer.stdout, "", words)
+            self.assertIn("no gateway answers at unix:/nowhere.sock", answer.stderr)
+            self.assertIn("Name its address with --admin, or its configuration with --config.", answer.stderr)
+
+    def test_wrong_words_are_told_what_is_right(self):
+        for words, part in ((["sessions", "bogus"], "write `sessions end ID`"),
+                            (["sessions", "end"], "write `sessions end ID`"),
+                            (["sessions", "end", "a", "b"], "what is 'b'?"),
+                            (["plugins", "x"], "what is 'x'?"),
+                            (["serve", "x"], "what is 'x'?"),
+                            (["check", "a", "b"], "what is 'b'?"),
+                            (["token"], "there is only `token add`"),
+                            (["token", "add", "--file", "x"], "it needs --file and --subject"),
+                            (["serve", "--to", "nowhere"], "the port is missing"),
+                            (["serve", "--to", 'a"], x: ["b:1'], "the host is no name"),
+                            (["sarve"], "there is no command 'sarve'")):
+            answer = run(*words)
+            self.assertEqual(answer.returncode, 2, words)
+            self.assertIn(part, answer.stderr, words)
 
     def test_check_names_the_line_and_what_would_be_right(self):
         with tempfile.TemporaryDirectory() as folder:
@@ -59,6 +81,70 @@ class Commands(unittest.TestCase):
             answer = run("check", path)
             self.assertEqual(answer.returncode, 2)
             self.assertRegex(answer.stderr, r"gateway\.yaml:\d+:\d+: pipeline\[0\]: no plugin 'driver' \(did you mean 'drivers'\?\)")
+
+    def check(self, text, *words, folder=None):
+        """The answer of `check` to a text."""
+        with tempfile.TemporaryDirectory() as own:
+            path = pathlib.Path(folder or own, "gateway.yaml")
+            path.write_text(text)
+            return run("check", *words, str(path))
+
+    def test_settings_of_plugins_are_wrong_in_the_same_go(self):
+        answer = self.check("""listeners: [{address: "127.0.0.1:0", opn: true}]
+plugins:
+  who: {use: auth_anonymous, subjekt: me}
+  drivers: {use: discovery-statik, namespaces: {default: ["127.0.0.1:1"]}}
+  meters: {use: metrics-prometheus, port: 3}
+pipeline:
+  - auth: who
+  - discovery: drivers
+    hold: 3 s
+  - router: meters
+""")
+        self.assertEqual(answer.returncode, 2)
+        for part in ("listeners[0] has no key 'opn' (did you mean 'open'?)",
+                     "plugins.who has no setting 'subjekt' (did you mean 'subject'?)",
+                     "no plugin 'discovery-statik'", "(did you mean 'discovery_static'?)",
+                     "plugins.meters has no setting 'port'",
+                     "pipeline[1].hold must be a duration such as 250ms, 25s, 30m or 24h, from 1ms to 1h, not '3 s'",
+                     "pipeline[2]: the router comes before the steps that it routes to",
+                     "'meters' is a plugin of the kind metrics"):
+            self.assertIn(part, answer.stderr)
+
+    def test_check_takes_a_pipe(self):
+        answer = subprocess.run([BINARY, "check", "/dev/stdin"], input=(ROOT / "configs/relay.yaml").read_text(),
+                                capture_output=True, text=True, timeout=60)
+        self.assertEqual((answer.returncode, answer.stdout), (0, "/dev/stdin: good\n"))
+
+    def test_check_deep_creates_every_plugin_and_never_listens(self):
+        with socket.socket() as taken, tempfile.TemporaryDirectory() as folder:
+            taken.bind(("127.0.0.1", 0))
+            taken.listen()
+            port = taken.getsockname()[1]
+            text = (ROOT / "configs/local.yaml").read_text()
+            text = text.replace("../.local/run", folder).replace("15002", str(port)).replace("9090", str(port))
+            answer = self.check(text, "--deep", folder=folder)
+            self.assertEqual((answer.returncode, answer.stderr), (0, ""))
+            self.assertEqual(sorted(os.listdir(folder)), ["audit.jsonl", "gateway.yaml"])
+            remote = text.replace("127.0.0.1:" + str(port), "0.0.0.0:" + str(port), 1)
+            answer = self.check(remote, "--deep", folder=folder)
+            self.assertEqual(answer.returncode, 2)
+            self.assertIn("allow_remote", answer.stderr)
+
+    def test_check_deep_says_what_cannot_be_read_or_written(self):
+        with tempfile.TemporaryDirectory() as folder:
+            text = (ROOT / "configs/static.yaml").read_text().replace("sessions.journal", "/proc/sessions.journal")
+            text = text.replace('"unix:admin.sock"', '"unix:/proc/nowhere/admin.sock"')
+            for name, key in (("a", "prime256v1"), ("b", "prime256v1")):
+                subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", f"ec_paramgen_curve:{key}", "-nodes",
+                                "-days", "2", "-subj", "/CN=x", "-keyout", f"{folder}/{name}.key", "-out",
+                                f"{folder}/{name}.crt"], check=True, capture_output=True)
+            answer = self.check(text.replace("tls.crt", "a.crt").replace("tls.key", "b.key"), "--deep", folder=folder)
+            self.assertEqual(answer.returncode, 2)
+            self.assertRegex(answer.stderr, r"gateway\.yaml:\d+:\d+: .*b\.key")
+            self.assertIn("sessions.state: cannot write /proc/sessions.journal", answer.stderr)
+            self.assertIn("admin.address: cannot make a socket at /proc/nowhere/admin.sock", answer.stderr)
+            self.assertIn("tokens.yaml", answer.stderr)
 
     def test_check_deep_looks_at_certificates(self):
         with tempfile.TemporaryDirectory() as folder:
@@ -110,13 +196,59 @@ class Serving(unittest.TestCase):
         self.assertEqual(self.gateway.ask("pools")["pools"], [])
         discoveries = self.gateway.ask("endpoints")["discoveries"]
         self.assertIn("127.0.0.1:1", discoveries[0]["json"])
-        config = self.gateway.ask("config")
-        self.assertEqual(config["sessions"]["share"], "user")
-        self.assertEqual(config["drain"]["timeout"], "1s")
         ended = run("sessions", "end", "00112233-4455-6677-8899-aabbccddeeff", "--admin",
                     f"unix:{self.gateway.folder}/admin.sock")
         self.assertEqual(ended.returncode, 1)
         self.assertIn("there is no session", ended.stderr)
+
+    def ask(self, *words):
+        return run(*words, "--admin", f"unix:{self.gateway.folder}/admin.sock")
+
+    def test_tables_are_aligned_and_whole(self):
+        answer = self.ask("plugins")
+        self.assertEqual(answer.returncode, 0)
+        lines = answer.stdout.splitlines()
+        self.assertEqual(lines[0].split(), ["INSTANCE", "KIND", "PLUGIN", "ABI", "STATE", "FILE"])
+        column = lines[0].index("FILE")
+        for line in lines[1:]:
+            self.assertEqual(line[column - 2:column], "  ")
+            self.assertTrue(line[column:].endswith(".so"), line)
+        for command in ("sessions", "pools", "endpoints"):
+            self.assertEqual(len(self.ask(command).stdout.splitlines()), 1, command)
+
+    def test_the_effective_configuration_is_one_again(self):
+        config = json.loads(self.ask("config", "--json").stdout)
+        self.assertEqual(config["sessions"]["share"], "user")
+        self.assertEqual(config["drain"]["timeout"], "1s")
+        self.assertEqual(config["plugins"]["who"]["allow_remote"], False)
+        text = self.ask("config").stdout
+        path = os.path.join(self.gateway.folder, "again.yaml")
+        pathlib.Path(path).write_text(text)
+        checked = run("check", path)
+        self.assertEqual((checked.returncode, checked.stderr), (0, ""))
+        self.gateway.stop()
+        ports = os.path.join(self.gateway.folder, "ports-again.json")
+        with open(os.path.join(self.gateway.folder, "again.log"), "w", encoding="utf-8") as log:
+            again = subprocess.Popen([BINARY, "serve", "-c", path, "--ports-file", ports], stderr=log)
+        self.addCleanup(again.wait, 60)
+        self.addCleanup(again.terminate)
+        wait_until(lambda: os.path.exists(ports), 30, "the same gateway again")
+        self.assertEqual(self.ask("config").stdout.split("\n", 1)[1], text.split("\n", 1)[1])
+
+    def test_a_second_gateway_does_not_take_the_admin_socket(self):
+        path = os.path.join(self.gateway.folder, "second.yaml")
+        config = static_config("127.0.0.1:1", listeners=[{"address": "127.0.0.1:0"}],
+                               admin={"address": f"unix:{self.gateway.folder}/admin.sock", "http": ""})
+        pathlib.Path(path).write_text(json.dumps(config))
+        answer = run("serve", "--config", path)
+        self.assertEqual(answer.returncode, 1)
+        self.assertIn("belongs to a gateway that runs", answer.stderr)
+        self.assertEqual(self.ask("plugins").returncode, 0)
+
+    def test_a_killed_gateway_is_in_nobodys_way(self):
+        self.gateway.stop(signal.SIGKILL)
+        self.gateway.start()
+        self.assertEqual(self.ask("plugins").returncode, 0)
 
     def test_only_its_owner_may_use_the_admin_socket(self):
         mode = os.stat(f"{self.gateway.folder}/admin.sock").st_mode
@@ -138,6 +270,15 @@ class Serving(unittest.TestCase):
     def test_sigint_is_an_orderly_end(self):
         self.assertEqual(self.gateway.stop(signal.SIGINT), 0)
 
+    def test_a_draining_gateway_says_so_and_a_second_signal_ends_it_at_once(self):
+        gateway = Gateway(static_config("127.0.0.1:1", drain={"delay": "10m"}))
+        self.addCleanup(gateway.close)
+        os.kill(gateway.pid, signal.SIGTERM)
+        wait_until(lambda: get(gateway.http, "/readyz")[0] == 503, 20, "the gateway to drain")
+        self.assertEqual(get(gateway.http, "/readyz?verbose")[1], "not ready\n- the gateway is draining\n")
+        self.assertEqual(get(gateway.http, "/healthz")[0], 200)
+        self.assertEqual(gateway.stop(signal.SIGINT), 1)
+
     def test_a_taken_port_is_named(self):
         path = os.path.join(self.gateway.folder, "second.yaml")
         config = static_config("127.0.0.1:1", listeners=[{"address": self.gateway.address}],
@@ -146,6 +287,97 @@ class Serving(unittest.TestCase):
         answer = run("serve", "--config", path)
         self.assertEqual(answer.returncode, 1)
         self.assertIn(f"cannot listen on {self.gateway.address}: Address already in use", answer.stderr)
+
+
+    def test_a_state_that_cannot_be_written_is_named(self):
+        for state, part in (("/proc/state/sessions", "sessions.state"), (f"{self.gateway.folder}/gateway.yaml/x", "sessions.state")):
+            path = os.path.join(self.gateway.folder, "state.yaml")
+            config = static_config("127.0.0.1:1", listeners=[{"address": "127.0.0.1:0"}], sessions={"state": state},
+                                   admin={"address": f"unix:{self.gateway.folder}/second.sock", "http": ""})
+            pathlib.Path(path).write_text(json.dumps(config))
+            answer = run("serve", "--config", path)
+            self.assertEqual(answer.returncode, 1, answer.stderr)
+            self.assertIn(part, answer.stderr)
+            self.assertIn(state, answer.stderr)
+
+
+class Secrets(unittest.TestCase):
+    def test_no_command_shows_one(self):
+        with tempfile.TemporaryDirectory() as folder:
+            pathlib.Path(folder, "name.txt").write_text("hunter2-file\n")
+            os.environ["SGW_TEST_NAME"] = "hunter2-env"
+            self.addCleanup(os.environ.pop, "SGW_TEST_NAME")
+            gateway = Gateway(static_config("127.0.0.1:1", plugins={
+                "who": {"use": "auth_anonymous", "subject": "${file:name.txt}", "default_subject": "x${env:SGW_TEST_NAME}"},
+                "drivers": {"use": "discovery_static", "namespaces": {"default": ["127.0.0.1:1"]}}}), folder=folder)
+            self.addCleanup(gateway.close)
+            shown = "".join(run("config", *words, "--admin", f"unix:{folder}/admin.sock").stdout for words in ([], ["--json"]))
+            shown += gateway.log_tail(1000)
+            self.assertNotIn("hunter2", shown)
+            self.assertIn(f"${{file:{folder}/name.txt}}", shown)
+            self.assertIn("<secret>", shown)
+            gateway.stop()
+
+
+class ServeTo(unittest.TestCase):
+    def test_it_needs_no_file_and_the_commands_find_it_beside_them(self):
+        # Its two fixed ports may belong to somebody on this machine.
+        with tempfile.TemporaryDirectory() as folder:
+            ports = os.path.join(folder, "ports.json")
+            with open(os.path.join(folder, "log"), "w", encoding="utf-8") as log:
+                process = subprocess.Popen([BINARY, "serve", "--to", "localhost:1", "--ports-file", ports], cwd=folder,
+                                           stdout=log, stderr=log)
+            self.addCleanup(process.wait, 60)
+            self.addCleanup(process.kill)
+            wait_until(lambda: os.path.exists(ports) or process.poll() is not None, 30, "serve --to")
+            if process.poll() is not None:
+                said = pathlib.Path(folder, "log").read_text()
+                self.assertIn("Address already in use", said)
+                self.skipTest("the usual ports are taken")
+            if not os.path.exists("/etc/spark-gateway/gateway.yaml") and not os.path.exists("/run/spark-gateway/admin.sock"):
+                answer = subprocess.run([BINARY, "endpoints", "--json"], cwd=folder, capture_output=True, text=True, timeout=60)
+                self.assertEqual(answer.returncode, 0, answer.stderr)
+                self.assertIn("localhost:1", json.loads(answer.stdout)["discoveries"][0]["json"])
+            process.terminate()
+            self.assertEqual(process.wait(60), 0)
+
+
+class Words(unittest.TestCase):
+    """What the documents say is true of the binary."""
+
+    documents = sorted(path for pattern in ("README.md", "*/README.md", "*/*/README.md") for path in ROOT.glob(pattern)
+                       if not {"build", ".local"} & set(path.relative_to(ROOT).parts))
+
+    def test_every_command_in_them_is_understood(self):
+        seen = set()
+        for document in self.documents:
+            text = document.read_text()
+            commands = [re.sub(r"\s+", " ", found) for found in re.findall(r"`spark-gateway\s([^`]+)`", text)]
+            commands += re.findall(r"^(?:#\s*)?spark-gateway ([^#\n]+)", text, re.MULTILINE)
+            for command in commands:
+                words = re.split(r"[>|;]", command)[0].split()
+                answer = run(*words, "--help")
+                self.assertEqual(answer.returncode, 0, f"{document}: {command}: {answer.stderr}")
+                seen.add(words[0])
+        self.assertLessEqual({"serve", "check", "sessions", "config", "token"}, seen)
+
+    def test_every_configuration_in_them_is_one(self):
+        """A whole one draws no complaint; a plugin's example none about that plugin."""
+        with tempfile.TemporaryDirectory() as folder:
+            path = pathlib.Path(folder, "gateway.yaml")
+            count = 0
+            for document in self.documents:
+                for block in re.findall(r"```yaml\n(.*?)```", document.read_text(), re.DOTALL):
+                    has_root = block.startswith(("listeners:", "plugins:"))
+                    is_whole = block.startswith("listeners:") and "plugins" not in document.relative_to(ROOT).parts
+                    if not has_root and not re.match(r"[a-z_]+:\s+(\{use:|use:|\n\s+use:)", block):
+                        continue
+                    count += 1
+                    path.write_text(block if has_root else "plugins:\n" + re.sub(r"(?m)^", "  ", block))
+                    lines = [line for line in run("check", str(path)).stderr.splitlines()
+                             if is_whole or re.search(r": plugins[.]", line) and "used by no step" not in line]
+                    self.assertEqual(lines, [], document)
+            self.assertGreater(count, 5)
 
 
 class Configurations(unittest.TestCase):
