@@ -55,7 +55,7 @@ class AdminBackend {
   virtual std::vector<EndpointView> ListEndpoints() = 0;
   // YAML that `check` takes, or JSON.
   virtual std::string EffectiveConfig(bool as_json) = 0;
-  // NOT_FOUND: no metrics plugin is configured.
+  // NOT_FOUND: no metrics plugin is configured. UNAVAILABLE: it does not run yet.
   virtual Result<MetricsPage> Metrics() = 0;
 };
 

@@ -46,7 +46,11 @@ Response Readiness(AdminBackend& backend, bool is_verbose) {
 
 Response Page(AdminBackend& backend) {
   const auto page = backend.Metrics();
-  if (!page) return Answer(http::status::not_found, page.status().message() + "\n");
+  if (!page) {
+    const bool is_none = page.status().code() == StatusCode::kNotFound;
+    return Answer(is_none ? http::status::not_found : http::status::service_unavailable,
+                  page.status().message() + "\n");
+  }
   return Answer(http::status::ok, page->body, page->content_type);
 }
 

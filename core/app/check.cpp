@@ -42,8 +42,9 @@ bool CanCreatePlugins(const Loaded& loaded) {
 // Whether the file can be written or made; folders that are missing would be made, too.
 bool IsWritable(std::filesystem::path path) {
   std::error_code error;
+  const bool is_there = std::filesystem::exists(path, error);
   while (!std::filesystem::exists(path, error) && path.has_relative_path()) path = path.parent_path();
-  return access(path.c_str(), W_OK) == 0;
+  return (is_there || std::filesystem::is_directory(path, error)) && access(path.c_str(), W_OK) == 0;
 }
 
 // Certificates against their keys, what is to be written, and the plugins' own checks. Says what is wrong.
@@ -59,7 +60,7 @@ bool IsDeeplyGood(const Loaded& loaded) {
     complaints.Error({}, "sessions.state: cannot write " + config.sessions.state);
   std::string ignored;
   const auto admin = ParseAddress(config.admin.address, ignored);
-  if (admin && admin->is_unix() && !IsWritable(std::filesystem::path(admin->path).parent_path()))
+  if (admin && admin->is_unix() && !IsWritable(admin->path))
     complaints.Error({}, "admin.address: cannot make a socket at " + admin->path);
   std::cerr << complaints.Text() << std::flush;
   return CanCreatePlugins(loaded) && !complaints.has_errors();

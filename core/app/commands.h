@@ -11,6 +11,8 @@ namespace sgw::core {
 
 using Words = std::vector<std::string>;
 
+// Keeps SIGTERM and SIGINT for Serve: from now on no thread of the process ends by them.
+void BlockSignals();
 int Serve(const Words& words, Spawner* spawner);
 int Check(const Words& words);
 // plugins, sessions [end ID], pools, endpoints, config: questions to a running gateway.

@@ -79,6 +79,8 @@ Status Gateway::Start() {
   auto sessions = Sessions::Create(config_, pipeline_, endpoints_, services_);
   if (!sessions) return sessions.status();
   sessions_ = *std::move(sessions);
+  // Before plugins start, which may take its time: a probe hears why the gateway is not ready.
+  if (const Status status = StartAdmin(); !status.ok()) return status;
   if (const Status status = generation_->Start(); !status.ok()) return status;
   sessions_->Restore();
 
@@ -124,6 +126,10 @@ Status Gateway::Listen() {
     ports_.listeners.emplace_back(listener.name, *bound);
     spdlog::info("listening on {}{}", *bound, tls ? " (TLS)" : "");
   }
+  return {};
+}
+
+Status Gateway::StartAdmin() {
   if (!config_.admin.http.empty()) {
     auto http = HttpServer::Start(config_.admin.http, *this);
     if (!http) return http.status();
@@ -207,7 +213,8 @@ Status Gateway::EndSession(const std::string& session_id, const std::string& sub
 std::vector<DescribedView> Gateway::Describe(StepKind kind) {
   std::vector<DescribedView> views;
   for (const auto& instance : generation_->instances()) {
-    if (instance->tag().kind == kind) views.push_back({instance->name(), instance->Describe()});
+    const bool is_serving = instance->state() == Instance::State::kServing;
+    if (instance->tag().kind == kind && is_serving) views.push_back({instance->name(), instance->Describe()});
   }
   return views;
 }
@@ -217,8 +224,8 @@ std::vector<EndpointView> Gateway::ListEndpoints() { return endpoints_.Snapshot(
 std::string Gateway::EffectiveConfig(bool as_json) { return RenderConfig(config_, plugins_, as_json); }
 
 Result<MetricsPage> Gateway::Metrics() {
-  if (!pipeline_ || !pipeline_->renderer())
-    return NotFound("no metrics plugin is configured; add `- metrics: ...` to the pipeline");
+  if (!pipeline_->renderer()) return NotFound("no metrics plugin is configured; add `- metrics: ...` to the pipeline");
+  if (!is_serving_) return Unavailable("the gateway is starting");
   const std::lock_guard lock(metrics_mutex_);
   MetricsPage page;
   pipeline_->renderer()->Render(metrics_.Snapshot(), page.content_type, page.body);

@@ -62,6 +62,7 @@ class Gateway final : public AdminBackend {
 
  private:
   Status Listen();
+  Status StartAdmin();
   std::vector<DescribedView> Describe(StepKind kind);
 
   // In the order in which they are needed, so they go in reverse.

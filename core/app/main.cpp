@@ -34,7 +34,8 @@ int main(int argc, char** argv) {
   }
   const Words rest(words.begin() + 1, words.end());
   if (words[0] == "serve") {
-    // Before any thread exists: the process that makes children is a clean copy.
+    // Before any thread exists: the process that makes children is a clean copy, and no thread takes a signal.
+    BlockSignals();
     const auto spawner = Spawner::Fork();
     CrashMarker::Install();
     return Serve(rest, spawner.get());

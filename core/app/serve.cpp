@@ -5,6 +5,7 @@
 
 #include <csignal>
 #include <cstdio>
+#include <cstdlib>
 #include <fstream>
 #include <future>
 #include <thread>
@@ -67,18 +68,21 @@ bool WritePorts(const Gateway::Ports& ports, const std::string& path) {
   return file && std::rename(part.c_str(), path.c_str()) == 0;
 }
 
-// SIGTERM and SIGINT: the first asks for an orderly end, the second ends the process at once, whatever it is doing; the
-// spawner ends the children. To be made before any thread, so that none of them takes a signal.
+sigset_t EndingSignals() {
+  sigset_t signals;
+  sigemptyset(&signals);
+  sigaddset(&signals, SIGTERM);
+  sigaddset(&signals, SIGINT);
+  return signals;
+}
+
+// SIGTERM and SIGINT, which are blocked: the first asks for an orderly end, the second ends the process at once,
+// whatever it is doing; the spawner ends the children.
 class Signals {
  public:
   Signals() {
-    sigset_t signals;
-    sigemptyset(&signals);
-    sigaddset(&signals, SIGTERM);
-    sigaddset(&signals, SIGINT);
-    pthread_sigmask(SIG_BLOCK, &signals, nullptr);
     // Lives as long as the process.
-    std::thread([signals, first = std::move(first_)]() mutable {
+    std::thread([signals = EndingSignals(), first = std::move(first_)]() mutable {
       int got = 0;
       sigwait(&signals, &got);
       first.set_value(got == SIGINT ? "SIGINT" : "SIGTERM");
@@ -108,6 +112,11 @@ void Drain(Gateway& gateway) {
 
 }  // namespace
 
+void BlockSignals() {
+  const sigset_t signals = EndingSignals();
+  pthread_sigmask(SIG_BLOCK, &signals, nullptr);
+}
+
 int Serve(const Words& words, Spawner* spawner) {
   Usage usage("serve", "takes Spark Connect calls and relays them");
   namespace po = boost::program_options;
@@ -115,13 +124,12 @@ int Serve(const Words& words, Spawner* spawner) {
       "to", po::value<std::string>(), "needs no file: relays 127.0.0.1:15002 to this one server, host:port")(
       "ports-file", po::value<std::string>(), "write the bound addresses here, as JSON, once it serves");
   if (const auto code = usage.Read(words)) return *code;
+  Signals signals;
   const std::string ports_file = usage.Text("ports-file");
   auto loaded = usage.Has("to") ? LoadFor(usage.Text("to")) : LoadAll(usage.Text("config"));
   if (!loaded) return 2;
   SetUpLog(loaded->config.log);
   RaiseDescriptorLimit();
-
-  Signals signals;
   std::signal(SIGPIPE, SIG_IGN);
 
   Gateway gateway(std::move(loaded->config), std::move(loaded->plugins), spawner);

@@ -68,10 +68,12 @@ Keys KnownKeys() {
   const Config config;
   Collector root(keys, "");
   VisitSections(config, root);
-  Collector listener(keys, "listeners[].");
-  VisitListener(ListenerConfig(), listener);
-  Collector step(keys, "pipeline[].");
-  VisitStep(StepConfig(), step);
+  const ListenerConfig listener;
+  Collector listeners(keys, "listeners[].");
+  VisitListener(listener, listeners);
+  const StepConfig step;
+  Collector steps(keys, "pipeline[].");
+  VisitStep(step, steps);
   return keys;
 }
 
