@@ -56,11 +56,11 @@ class Recorder : public StreamHandler {
   }
   void OnClosed(const StreamClose& info) override {
     if (stream && lets_go_when_closed) stream->Credit(stream->held_bytes());
+    if (on_closed) on_closed();
     Note([&] {
       close = info;
       is_closed = true;
     });
-    if (on_closed) on_closed();
   }
 
   // Waits until the condition holds; the lock is held while it is looked at.
