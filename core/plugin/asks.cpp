@@ -29,14 +29,6 @@ bool Fits(std::size_t kind, const PluginAnswer& answer) {
 
 }  // namespace
 
-void AskTable::Count(const AskOwner& owner, const char* reason) {
-  metrics_
-      .Counter("spark_gateway_plugin_answer_misuse_total",
-               "Answers of plugins that broke the rules of the boundary; they had no effect.",
-               {{"plugin", owner.name}, {"reason", reason}})
-      .Add(1);
-}
-
 // The slot that the name once meant, which may be free or used again by now; null: there never was one.
 AskTable::Slot* AskTable::Find(Shard& shard, sgw_ask ask) {
   const std::size_t index = IndexOf(ask);
@@ -54,7 +46,7 @@ AskTable::Content AskTable::Take(Shard& shard, sgw_ask ask, Slot& slot, bool was
   return std::exchange(slot.content, {});
 }
 
-sgw_ask AskTable::Open(const AskOwner& owner, std::size_t kind, Worker& worker, PhaseFn phase) {
+sgw_ask AskTable::Open(const InstanceLife& owner, std::size_t kind, Worker& worker, PhaseFn phase) {
   const std::size_t own = OwnShard(shards_.size());
   for (std::size_t i = 0; i < shards_.size(); ++i) {
     const std::size_t number = (own + i) % shards_.size();
@@ -94,8 +86,8 @@ bool AskTable::Settle(sgw_ask ask, std::int32_t verdict, AnswerFn& done, PluginA
     taken = Take(shard, ask, slot, was_answered);
   }
   into = std::move(taken.answer);
-  if (into.index() == 0) {
-    Count(*taken.owner, "missing");
+  if (verdict == SGW_ANSWERED && into.index() == 0) {
+    taken.owner->Count("missing");
     into = Internal("the plugin said that it had answered, and had not");
   }
   return true;
@@ -117,14 +109,14 @@ bool AskTable::Close(sgw_ask ask, PluginAnswer& unheard) {
   return was_owed;
 }
 
-void AskTable::Abandon(const AskOwner& owner) {
+void AskTable::Abandon(const InstanceLife& owner) {
   for (std::size_t number = 0; number < shards_.size(); ++number) {
     Shard& shard = shards_[number];
     const std::lock_guard lock(shard.mutex);
     for (std::size_t index = 0; index < shard.slots.size(); ++index) {
       Slot& slot = shard.slots[index];
       if (slot.state != State::kWaiting || slot.content.owner != &owner) continue;
-      Count(owner, "never");
+      owner.Count("never");
       slot.state = State::kPosted;
       slot.content.answer = Unavailable("The step '" + owner.name + "' was stopped.");
       const sgw_ask ask = (slot.generation << (kShardBits + kSlotBits)) | (index << kShardBits) | number;
@@ -133,7 +125,7 @@ void AskTable::Abandon(const AskOwner& owner) {
   }
 }
 
-bool AskTable::Answer(const AskOwner& from, sgw_ask ask, PluginAnswer answer) {
+bool AskTable::Answer(const InstanceLife& from, sgw_ask ask, PluginAnswer answer) {
   Shard& shard = ShardOf(ask);
   const char* misuse = nullptr;
   bool has_effect = false;
@@ -165,7 +157,7 @@ bool AskTable::Answer(const AskOwner& from, sgw_ask ask, PluginAnswer answer) {
       }
     }
   }
-  if (misuse) Count(from, misuse);
+  if (misuse) from.Count(misuse);
   return has_effect;
 }
 
@@ -181,7 +173,7 @@ void AskTable::Deliver(sgw_ask ask) {
   taken.done(std::move(taken.answer));
 }
 
-void AskTable::ReportPhase(const AskOwner& from, sgw_ask ask, std::string phase) {
+void AskTable::ReportPhase(const InstanceLife& from, sgw_ask ask, std::string phase) {
   Shard& shard = ShardOf(ask);
   const std::lock_guard lock(shard.mutex);
   const Slot* const slot = Find(shard, ask);

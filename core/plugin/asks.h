@@ -20,7 +20,7 @@
 #include <vector>
 
 #include "core/plugin/answers.h"
-#include "core/worker/metrics_registry.h"
+#include "core/plugin/instance_life.h"
 #include "core/worker/worker.h"
 
 namespace sgw::core {
@@ -28,18 +28,11 @@ namespace sgw::core {
 using AnswerFn = std::function<void(PluginAnswer)>;
 using PhaseFn = std::function<void(std::string)>;
 
-// Whose questions they are: one instance.
-struct AskOwner {
-  std::string name;  // for the counters
-};
-
 class AskTable {
  public:
-  explicit AskTable(MetricsRegistry& metrics) : metrics_(metrics) {}
-
-  // Opens a question that the calling thread is about to ask. `kind` is the index of the value's type in PluginAnswer.
-  // Answers and phases are given on `worker`. 0: there are too many.
-  sgw_ask Open(const AskOwner& owner, std::size_t kind, Worker& worker, PhaseFn phase);
+  // Opens a question of one instance that the calling thread is about to ask. `kind` is the index of the value's type
+  // in PluginAnswer. Answers and phases are given on `worker`. 0: there are too many.
+  sgw_ask Open(const InstanceLife& owner, std::size_t kind, Worker& worker, PhaseFn phase);
 
   // The plugin's function has returned this verdict. True: `into` is the answer, and `done` was left alone. False: the
   // answer will be given to `done`, once, on the worker, unless Close() comes first.
@@ -50,15 +43,11 @@ class AskTable {
   bool Close(sgw_ask ask, PluginAnswer& unheard);
 
   // The instance is going: whoever still waits for it hears UNAVAILABLE.
-  void Abandon(const AskOwner& owner);
+  void Abandon(const InstanceLife& owner);
 
   // An answer arrives, on any thread. False: it had no effect.
-  bool Answer(const AskOwner& from, sgw_ask ask, PluginAnswer answer);
-  void ReportPhase(const AskOwner& from, sgw_ask ask, std::string phase);
-
-  // One misuse of the boundary, by its reason: "twice", "late", "unknown", "foreign", "wrong_kind", "missing", "never",
-  // "threw".
-  void Count(const AskOwner& owner, const char* reason);
+  bool Answer(const InstanceLife& from, sgw_ask ask, PluginAnswer answer);
+  void ReportPhase(const InstanceLife& from, sgw_ask ask, std::string phase);
 
  private:
   enum class State : std::uint8_t {
@@ -69,7 +58,7 @@ class AskTable {
     kPosted,   // the answer is on its way to the worker
   };
   struct Content {
-    const AskOwner* owner = nullptr;
+    const InstanceLife* owner = nullptr;
     Worker* worker = nullptr;
     std::size_t kind = 0;
     AnswerFn done;
@@ -93,7 +82,6 @@ class AskTable {
   static Content Take(Shard& shard, sgw_ask ask, Slot& slot, bool was_answered);
   void Deliver(sgw_ask ask);
 
-  MetricsRegistry& metrics_;
   std::array<Shard, 16> shards_;
 };
 

@@ -1,11 +1,8 @@
 #include "core/plugin/call_facts.h"
 
+#include "core/plugin/raw_views.h"
+
 namespace sgw::core {
-namespace {
-
-sgw_view View(std::string_view text) { return {text.data(), text.size()}; }
-
-}  // namespace
 
 CallView::CallView(const CallFacts& facts) {
   headers_.reserve(facts.headers.size());

@@ -3,21 +3,17 @@
 #include <optional>
 #include <utility>
 
-#include "core/plugin/crash_marker.h"
-
 namespace sgw::core {
 
 Callback::Callback(sgw_callback raw, std::shared_ptr<const InstanceLife> life)
     : life_(std::move(life)), raw_(new sgw_callback(raw), [keep = life_](const sgw_callback* last) {
-        const CrashMarker marker(keep->file, "drop of a callback", keep->name);
-        if (last->drop) last->drop(last->context);
+        if (last->drop) keep->Enter("drop of a callback", [&] { last->drop(last->context); });
         delete last;
       }) {}
 
 void Callback::operator()(const void* argument) const {
   if (!raw_->call || life_->is_over) return;
-  const CrashMarker marker(life_->file, "callback", life_->name);
-  raw_->call(raw_->context, argument);
+  life_->Enter("callback", [&] { raw_->call(raw_->context, argument); });
 }
 
 void CallbackTable::Add(std::uint64_t id, Callback callback) {

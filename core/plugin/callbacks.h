@@ -3,29 +3,17 @@
 
 #include <sgw/abi.h>
 
-#include <atomic>
 #include <condition_variable>
 #include <cstdint>
 #include <memory>
 #include <mutex>
-#include <set>
-#include <string>
 #include <unordered_map>
 #include <vector>
 
+#include "core/plugin/instance_life.h"
 #include "core/worker/worker.h"
 
 namespace sgw::core {
-
-// What outlives an instance of it: callbacks look here before they call into it.
-struct InstanceLife {
-  std::string file;
-  std::string name;
-  std::atomic<bool> is_over{false};
-  std::atomic<std::uint64_t> identities_forgotten{0};  // how often: what was remembered before the last time is void
-  std::mutex mutex;                                    // Guards children.
-  std::set<std::uint64_t> children;                    // child processes that run
-};
 
 // One callback. Copies are the same one; when the last goes, the plugin's `drop` is called, once.
 class Callback {

@@ -32,7 +32,8 @@ Status AwaitStep(HostServices& services, std::chrono::milliseconds timeout, std:
     shared->has_returned = true;
   });
   if (future.wait_for(timeout) == std::future_status::ready) return future.get();
-  if (shared->has_returned) return Unavailable("it gave no answer within " + Shown(timeout));
+  if (shared->has_returned)
+    return Unavailable("it gave no answer within " + Shown(timeout) + ". See in its log what it waits for.");
   services.is_control_stuck = true;
   return Unavailable(shared->was_entered
                          ? "it hangs: the function has not returned after " + Shown(timeout) + ". It must not wait."

@@ -76,8 +76,11 @@ void FileWatcher::Watch(std::uint64_t id, const std::string& path) {
   std::error_code ignored;
   const std::string absolute = std::filesystem::absolute(path, ignored).string();
   const std::lock_guard lock(mutex_);
+  ReadEvents(steady_clock::now());  // what happened before is for the others
   Watched& watched = watched_[id];
   watched.path = absolute;
+  // Listens before it looks, so that nothing falls between the two.
+  Follow(watched);
   watched.told = LookAt(absolute);
   if (!thread_.joinable()) thread_ = std::thread([this] { Run(); });
   eventfd_write(wake_, 1);

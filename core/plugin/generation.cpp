@@ -66,7 +66,8 @@ Generation::~Generation() {
   Stop();
   if (services_.is_control_stuck) {
     // Nothing of them may be touched any more: the process is about to end.
-    new std::vector<std::shared_ptr<Instance>>(std::move(instances_));
+    static auto* const kept = new std::vector<std::shared_ptr<Instance>>;
+    kept->insert(kept->end(), instances_.begin(), instances_.end());
     return;
   }
   services_.OnControl([this] {

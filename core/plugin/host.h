@@ -32,7 +32,6 @@ void TakeBack(const sgw_host& host);
 struct sgw_host {
   sgw::core::Instance& instance;
   sgw::core::HostServices& services;
-  const std::shared_ptr<sgw::core::InstanceLife> life = std::make_shared<sgw::core::InstanceLife>();
-  sgw::core::AskOwner owner{};
+  const std::shared_ptr<sgw::core::InstanceLife> life;
   std::map<std::string, std::string> secret_files{};  // by the JSON pointer of the setting that is read from one
 };

@@ -4,6 +4,8 @@
 namespace sgw::core {
 namespace {
 
+constexpr std::uint32_t kLeastLease = offsetof(sgw_lease, endpoint) + offsetof(sgw_endpoint, tls);
+
 // What all kinds of answers share: Next and Status. `value` makes the answer of the kind.
 template <typename Raw, typename Value>
 PluginAnswer AnswerOf(const Raw* raw, Value value) {
@@ -24,7 +26,7 @@ PluginAnswer AnswerOf(const Raw* raw, Value value) {
 }
 
 bool Give(sgw_host* host, sgw_ask ask, PluginAnswer answer) {
-  return host->services.asks.Answer(host->owner, ask, std::move(answer));
+  return host->services.asks.Answer(*host->life, ask, std::move(answer));
 }
 
 void Auth(sgw_host* host, sgw_ask ask, const sgw_auth_answer* raw) {
@@ -46,6 +48,12 @@ void Router(sgw_host* host, sgw_ask ask, const sgw_router_answer* raw) {
        }));
 }
 
+// Remembers that the host has a lease of this id. False: it has one already.
+bool Hold(InstanceLife& life, const std::string& lease_id) {
+  const std::lock_guard lock(life.mutex);
+  return life.leases.insert(lease_id).second;
+}
+
 // A server that nobody waits for goes back at once; not from here, since the plugin may hold a lock of its own.
 void GiveBack(sgw_host* host, const std::string& lease_id) {
   host->services.control.Post([life = host->life, &instance = host->instance, lease_id] {
@@ -54,18 +62,27 @@ void GiveBack(sgw_host* host, const std::string& lease_id) {
 }
 
 void Pool(sgw_host* host, sgw_ask ask, const sgw_pool_answer* raw) {
-  std::string lease_id;
-  bool is_whole = false;
+  std::string lease_id;  // of a server that the host did not have before
+  bool is_good = false;
+  bool is_held = false;
   PluginAnswer answer = AnswerOf(raw, [&]() -> PluginAnswer {
-    if (!raw->lease || !SGW_HAS(raw->lease, endpoint)) return Internal("the plugin answered no lease");
+    // The endpoint is as long as its writer knew it; what it has must lie within the lease.
+    if (!raw->lease || raw->lease->size < kLeastLease) return Internal("the plugin answered no lease");
+    if (raw->lease->size < offsetof(sgw_lease, endpoint) + raw->lease->endpoint.size) {
+      return Internal("the plugin's lease is cut short");
+    }
     Lease lease{TextOf(raw->lease->id), EndpointOf(raw->lease->endpoint)};
+    if (lease.id.empty()) return Internal("the plugin answered a lease without an id");
+    is_held = !Hold(*host->life, lease.id);
+    if (is_held) return Internal("The pool '" + host->life->name + "' gave one server to two callers.");
     lease_id = lease.id;
-    is_whole = !lease.id.empty() && lease.id.size() <= 256 && !lease.endpoint.address.empty();
-    if (!is_whole) return Internal("the plugin answered a lease without an address, or whose id is not 1 to 256 bytes");
+    is_good = lease.id.size() <= 256 && !lease.endpoint.address.empty();
+    if (!is_good) return Internal("the plugin answered a lease without an address, or whose id has over 256 bytes");
     return lease;
   });
   const bool has_effect = Give(host, ask, std::move(answer));
-  if (!lease_id.empty() && !(has_effect && is_whole)) GiveBack(host, lease_id);
+  if (has_effect && is_held) host->life->Count("leased_twice");
+  if (!lease_id.empty() && !(has_effect && is_good)) GiveBack(host, lease_id);
 }
 
 void Discovery(sgw_host* host, sgw_ask ask, const sgw_discovery_answer* raw) {
@@ -85,7 +102,7 @@ void AnswerDone(sgw_host* host, sgw_ask ask, const sgw_status* raw) {
 }
 
 void ReportPhase(sgw_host* host, sgw_ask ask, sgw_view phase) {
-  host->services.asks.ReportPhase(host->owner, ask, PlainText(phase, 200));
+  host->services.asks.ReportPhase(*host->life, ask, PlainText(phase, 200));
 }
 
 }  // namespace

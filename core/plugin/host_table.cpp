@@ -13,6 +13,15 @@ namespace {
 
 constexpr int kMaxWaitingLines = 4'096;
 constexpr std::uint64_t kMaxBounds = 200;
+constexpr std::uint64_t kMaxLabels = 32;
+constexpr std::uint64_t kMaxEndpoints = 100'000;
+constexpr std::uint32_t kLeastEndpoint = offsetof(sgw_endpoint, tls);
+
+// Within what a clock can count: nobody waits for more than a year.
+std::chrono::milliseconds Delay(std::int64_t ms, std::int64_t least) {
+  constexpr std::int64_t kMost = std::chrono::milliseconds(std::chrono::hours(24 * 365)).count();
+  return std::chrono::milliseconds(std::clamp(ms, least, kMost));
+}
 
 void Log(sgw_host* host, std::int32_t level, sgw_view text) {
   constexpr spdlog::level::level_enum kLevels[] = {spdlog::level::debug, spdlog::level::info, spdlog::level::warn,
@@ -34,8 +43,9 @@ sgw_snapshot* SnapshotMake(sgw_host*, const sgw_endpoint* endpoints, std::uint64
   auto* const snapshot = new sgw_snapshot;
   std::vector<Endpoint> list;
   // The array is as wide as its writer knew the struct.
+  const bool is_array = endpoints && endpoints->size >= kLeastEndpoint && endpoints->size % alignof(sgw_endpoint) == 0;
   const auto* at = reinterpret_cast<const char*>(endpoints);
-  for (std::uint64_t i = 0; endpoints && i < count; ++i, at += endpoints->size) {
+  for (std::uint64_t i = 0; is_array && i < std::min(count, kMaxEndpoints); ++i, at += endpoints->size) {
     Endpoint endpoint = EndpointOf(*reinterpret_cast<const sgw_endpoint*>(at));
     if (!endpoint.address.empty()) list.push_back(std::move(endpoint));
   }
@@ -61,7 +71,7 @@ sgw_id TimerStart(sgw_host* host, std::int64_t delay_ms, sgw_callback raw) {
   HostServices& services = host->services;
   const std::uint64_t id = services.next_id++;
   services.callbacks.Add(id, Callback(raw, host->life));
-  const auto start = [&services, id, delay = std::chrono::milliseconds(std::max<std::int64_t>(delay_ms, 0))] {
+  const auto start = [&services, id, delay = Delay(delay_ms, 0)] {
     if (!services.callbacks.Has(id)) return;  // cancelled meanwhile
     services.timers[id] = services.control.StartTimer(delay, [&services, id] {
       services.timers.erase(id);
@@ -86,7 +96,8 @@ void TimerCancel(sgw_host* host, sgw_id id) {
 
 sgw_series* Metric(sgw_host* host, std::uint32_t type, sgw_view name, sgw_view help, sgw_pairs labels,
                    const double* bounds, std::uint64_t bound_count) {
-  if (type > SGW_METRIC_HISTOGRAM || bound_count > kMaxBounds || (bound_count > 0 && !bounds)) return nullptr;
+  if (type > SGW_METRIC_HISTOGRAM || labels.count > kMaxLabels) return nullptr;
+  if (bound_count > kMaxBounds || (bound_count > 0 && !bounds)) return nullptr;
   MetricLabels all = {{"plugin", host->life->name}};
   for (std::uint64_t i = 0; i < labels.count; ++i) {
     std::string label = TextOf(labels.items[i].key);
@@ -95,7 +106,8 @@ sgw_series* Metric(sgw_host* host, std::uint32_t type, sgw_view name, sgw_view h
     all.emplace_back(std::move(label), TextOf(labels.items[i].value));
   }
   const std::vector<double> upper(bounds, bounds + bound_count);
-  if (std::adjacent_find(upper.begin(), upper.end(), std::greater_equal<>()) != upper.end()) return nullptr;
+  const auto is_no_step = [](double one, double next) { return !(one < next); };  // true of a NaN as well
+  if (std::adjacent_find(upper.begin(), upper.end(), is_no_step) != upper.end()) return nullptr;
   return reinterpret_cast<sgw_series*>(
       host->services.metrics.Get(static_cast<MetricType>(type), TextOf(name), PlainText(help, 1024), all, upper));
 }
@@ -119,7 +131,7 @@ std::int32_t RunBlocking(sgw_host* host, sgw_callback raw) {
 void Probe(sgw_host* host, const sgw_endpoint* endpoint, std::int64_t timeout_ms, sgw_callback raw) {
   Worker& control = host->services.control;
   control.Post([&control, callback = Callback(raw, host->life), address = EndpointOf(*endpoint).address,
-                timeout = std::chrono::milliseconds(std::max<std::int64_t>(timeout_ms, 1))] {
+                timeout = Delay(timeout_ms, 1)] {
     const auto holder = std::make_shared<std::shared_ptr<ClientConnection>>();
     ClientConnection::Setup setup;
     setup.address = address;

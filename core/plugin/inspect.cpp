@@ -79,8 +79,8 @@ Result<Tag> Inspect(std::string_view image) {
   if (!json) return Refuse("the plugin tag is damaged (" + json.status().message() + "). Build it again.");
   Tag tag;
   tag.name = json->String("/name");
-  tag.abi_major = static_cast<int>(json->Integer("/abi/0"));
-  tag.abi_minor = static_cast<int>(json->Integer("/abi/1"));
+  tag.abi_major = json->Integer("/abi/0");
+  tag.abi_minor = json->Integer("/abi/1");
   tag.sdk = json->String("/sdk");
   tag.sanitizer = json->String("/sanitizer");
   tag.capabilities = json->Strings("/capabilities");

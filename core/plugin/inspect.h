@@ -15,8 +15,8 @@ namespace sgw::core {
 struct Tag {
   std::string name;
   StepKind kind = StepKind::kAuth;
-  int abi_major = 0;
-  int abi_minor = 0;
+  std::int64_t abi_major = 0;
+  std::int64_t abi_minor = 0;
   std::string sdk;
   std::string sanitizer;
   std::vector<std::string> capabilities;

@@ -1,5 +1,7 @@
 #include "core/plugin/instance.h"
 
+#include <algorithm>
+
 #include "core/plugin/host.h"
 #include "core/plugin/putting.h"
 #include "core/plugin/raw_views.h"
@@ -10,6 +12,13 @@ namespace {
 Status StatusOfAnswer(PluginAnswer& answer) {
   if (auto* status = std::get_if<Status>(&answer)) return std::move(*status);
   return {};
+}
+
+// A text sink that appends to a std::string, at most 64 MiB.
+void AppendText(void* context, sgw_view view) {
+  auto& text = *static_cast<std::string*>(context);
+  constexpr std::size_t kMaxBytes = std::size_t{64} << 20;
+  if (view.data && view.size <= kMaxBytes - std::min(text.size(), kMaxBytes)) text.append(view.data, view.size);
 }
 
 }  // namespace
@@ -28,8 +37,9 @@ void Ask::Cancel() {
   if (!instance) return;
   PluginAnswer unheard;
   const bool is_owed = instance->services_.asks.Close(id_, unheard);
-  const CrashMarker marker(instance->library_->file(), "cancel", instance->name_);
-  if (is_owed && instance->plugin_.cancel) instance->plugin_.cancel(instance->object_, id_);
+  if (is_owed && instance->plugin_.cancel) {
+    instance->life().Enter("cancel", [&] { instance->plugin_.cancel(instance->object_, id_); });
+  }
   if (const auto* lease = std::get_if<Lease>(&unheard)) instance->Release(lease->id, LeaseOutcome::kUnclaimed);
 }
 
@@ -37,12 +47,10 @@ Instance::Instance(std::shared_ptr<Library> library, std::string name, HostServi
     : library_(std::move(library)),
       name_(std::move(name)),
       services_(services),
-      host_(new sgw_host{*this, services_}),
-      plugin_(*library_->plugin()) {
-  host_->life->file = library_->file();
-  host_->life->name = name_;
-  host_->owner.name = name_;
-}
+      host_(new sgw_host{*this, services_, std::make_shared<InstanceLife>(services_.metrics, library_->file(), name_)}),
+      plugin_(*library_->plugin()) {}
+
+const InstanceLife& Instance::life() const { return *host_->life; }
 
 Result<std::unique_ptr<Instance>> Instance::Create(std::shared_ptr<Library> library, const std::string& name,
                                                    const std::string& settings_json, const std::string& directory,
@@ -56,26 +64,21 @@ Result<std::unique_ptr<Instance>> Instance::Create(std::shared_ptr<Library> libr
   Status refusal;
   const sgw_failure failure{
       &refusal, [](void* context, const sgw_status* status) { *static_cast<Status*>(context) = StatusOf(status); }};
-  const CrashMarker marker(library->file(), "create", instance->name_);
-  try {
-    instance->object_ = instance->plugin_.create(instance->host_.get(), &args, &failure);
-  } catch (...) {
-    refusal =
-        Internal("an exception crossed the boundary (" + Thrown() + "). Build it with its SDK, which catches it.");
-  }
+  std::string why = "it failed without a reason. Ask its author.";
+  const auto create = [&] { instance->object_ = instance->plugin_.create(instance->host_.get(), &args, &failure); };
+  const bool has_returned = instance->life().Enter("create", create, &why);
   if (instance->object_) return instance;
-  return FailedPrecondition(library->file() + ": create '" + name +
-                            "': " + (refusal.ok() ? "it failed without a reason" : refusal.message()));
+  if (has_returned && !refusal.ok()) why = refusal.message();
+  return FailedPrecondition(library->file() + ": create '" + name + "': " + why);
 }
 
 Instance::~Instance() {
   life_.Cancel();
   host_->life->is_over = true;
   TakeBack(*host_);
-  services_.asks.Abandon(host_->owner);
+  services_.asks.Abandon(life());
   if (!object_) return;
-  const CrashMarker marker(library_->file(), "destroy", name_);
-  plugin_.destroy(object_);
+  life().Enter("destroy", [this] { plugin_.destroy(object_); });
   TakeBack(*host_);
 }
 
@@ -112,35 +115,37 @@ void Instance::Stop(std::function<void(Status)> done) {
   state_ = State::kQuiescing;
   Life(plugin_.stop, "stop", [this, done = std::move(done)](Status status) {
     state_ = State::kStopped;
-    services_.asks.Abandon(host_->owner);
+    services_.asks.Abandon(life());
     done(std::move(status));
   });
 }
 
 void Instance::Release(const std::string& lease_id, LeaseOutcome outcome) {
-  if (!object_) return;
-  const CrashMarker marker(library_->file(), "release", name_);
-  plugin_.pool->release(object_, View(lease_id), static_cast<std::int32_t>(outcome));
+  if (tag().kind != StepKind::kHotPool) return;
+  {
+    const std::lock_guard lock(host_->life->mutex);
+    host_->life->leases.erase(lease_id);
+  }
+  life().Enter("release", [&] { plugin_.pool->release(object_, View(lease_id), static_cast<std::int32_t>(outcome)); });
 }
 
 void Instance::Record(const sgw_record& record) {
-  const CrashMarker marker(library_->file(), "record", name_);
-  plugin_.audit->record(object_, &record);
+  life().Enter("record", [&] { plugin_.audit->record(object_, &record); });
 }
 
 std::string Instance::Describe() {
   std::string text;
   if (SGW_HAS(&plugin_, describe) && plugin_.describe && state_ == State::kServing) {
-    const CrashMarker marker(library_->file(), "describe", name_);
-    plugin_.describe(object_, {&text, AppendText});
+    life().Enter("describe", [&] { plugin_.describe(object_, {&text, AppendText}); });
   }
   return text.empty() ? "{}" : text;
 }
 
 void Instance::Render(const std::vector<FamilySnapshot>& families, std::string& content_type, std::string& body) {
   const RawMetrics raw(families);
-  const CrashMarker marker(library_->file(), "render", name_);
-  plugin_.metrics->render(object_, raw.get(), {&content_type, AppendText}, {&body, AppendText});
+  life().Enter("render", [&] {
+    plugin_.metrics->render(object_, raw.get(), {&content_type, AppendText}, {&body, AppendText});
+  });
 }
 
 }  // namespace sgw::core

@@ -106,6 +106,7 @@ class Instance {
   friend class Ask;
 
   Instance(std::shared_ptr<Library> library, std::string name, HostServices& services);
+  const InstanceLife& life() const;
   template <typename Call>
   Ask Put(const char* phase, std::size_t kind, AnswerFn done, Call call, PhaseFn on_phase = {});
   void Life(std::int32_t (*step)(sgw_instance*, sgw_ask), const char* phase, std::function<void(Status)> done);

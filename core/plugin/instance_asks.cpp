@@ -21,21 +21,24 @@ Ask Instance::Authenticate(const CallFacts& call, AnswerFn done) {
 
 Ask Instance::Route(const CallFacts& call, const Identity& identity, AnswerFn done) {
   const CallView view(call);
-  const RawIdentity raw(identity);
+  const RawIdentity parts(identity);
+  const sgw_identity raw = parts.get();
   return Put("route", kRoute, std::move(done),
-             [&](sgw_ask ask) { return plugin_.router->route(object_, view.get(), raw.get(), ask); });
+             [&](sgw_ask ask) { return plugin_.router->route(object_, view.get(), &raw, ask); });
 }
 
 Ask Instance::Acquire(const PoolRequest& request, AnswerFn done) {
   const CallView view(request.call);
-  const RawIdentity identity(request.identity);
-  const RawRoute route(request.route);
+  const RawIdentity identity_parts(request.identity);
+  const RawRoute route_parts(request.route);
+  const sgw_identity identity = identity_parts.get();
+  const sgw_route route = route_parts.get();
   sgw_pool_request raw{};
   raw.size = sizeof(raw);
   raw.create = request.create ? 1 : 0;
   raw.call = view.get();
-  raw.identity = identity.get();
-  raw.route = route.get();
+  raw.identity = &identity;
+  raw.route = &route;
   raw.key = View(request.key);
   return Put(
       "acquire", kLease, std::move(done), [&](sgw_ask ask) { return plugin_.pool->acquire(object_, &raw, ask); },
@@ -50,11 +53,12 @@ Ask Instance::Redeem(const std::string& lease_id, AnswerFn done) {
 Ask Instance::Resolve(const CallFacts& call, const Identity* identity, const sgw::Route& route, AnswerFn done) {
   const CallView view(call);
   const Identity nobody;
-  const RawIdentity raw_identity(identity ? *identity : nobody);
-  const RawRoute raw_route(route);
+  const RawIdentity identity_parts(identity ? *identity : nobody);
+  const RawRoute route_parts(route);
+  const sgw_identity raw_identity = identity_parts.get();
+  const sgw_route raw_route = route_parts.get();
   return Put("resolve", kSnapshot, std::move(done), [&](sgw_ask ask) {
-    return plugin_.discovery->resolve(object_, view.get(), identity ? raw_identity.get() : nullptr, raw_route.get(),
-                                      ask);
+    return plugin_.discovery->resolve(object_, view.get(), identity ? &raw_identity : nullptr, &raw_route, ask);
   });
 }
 

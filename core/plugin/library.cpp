@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "core/plugin/answers.h"
+#include "core/plugin/instance_life.h"
 
 namespace sgw::core {
 namespace {
@@ -146,6 +147,7 @@ Status Library::LoadCode(sgw_plugin_entry_fn& entry) {
   namespace dll = boost::dll;
   const std::string alias = "/proc/self/fd/" + std::to_string(fd_);
   was_loaded_ = true;
+  const CrashMarker marker(file_, "load");
   try {
     // The throwing overload: the other says "Bad file descriptor" for everything.
     auto library = std::make_unique<dll::shared_library>(alias, dll::load_mode::rtld_now | dll::load_mode::rtld_local);
@@ -157,20 +159,29 @@ Status Library::LoadCode(sgw_plugin_entry_fn& entry) {
     kept->push_back(std::move(library));
     return {};
   } catch (const std::exception& error) {
-    return Failed(file_, "load", WithFileName(error.what(), alias, file_));
+    return Failed(file_, "load",
+                  WithFileName(error.what(), alias, file_) + ". Link what it needs into the plugin, or install it.");
   }
 }
 
 Status Library::Load(const sgw_host_table& host) {
   if (plugin_) return {};
-  const CrashMarker marker(file_, "load");
   sgw_plugin_entry_fn entry = nullptr;
   if (Status status = LoadCode(entry); !status.ok()) return status;
+  const CrashMarker marker(file_, "negotiate");
   Status refusal;
   const sgw_failure failure{
       &refusal, [](void* context, const sgw_status* status) { *static_cast<Status*>(context) = StatusOf(status); }};
-  const sgw_plugin* const plugin = entry(&host, &failure);
-  if (!plugin) return Failed(file_, "negotiate", refusal.ok() ? "it refused without a reason" : refusal.message());
+  const sgw_plugin* plugin = nullptr;
+  try {
+    plugin = entry(&host, &failure);
+  } catch (...) {
+    return Failed(file_, "negotiate", CrossedBoundary());
+  }
+  if (!plugin) {
+    return Failed(file_, "negotiate",
+                  refusal.ok() ? "it refused without a reason. Ask its author." : refusal.message());
+  }
   if (const std::string wrong = WrongTable(*plugin, tag_); !wrong.empty()) return Failed(file_, "negotiate", wrong);
   plugin_ = plugin;
   return {};

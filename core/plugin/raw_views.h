@@ -14,32 +14,10 @@ namespace sgw::core {
 
 inline sgw_view View(std::string_view text) { return {text.data(), text.size()}; }
 
+using sgw::detail::RawIdentity;
 using sgw::detail::RawPairs;
+using sgw::detail::RawRoute;
 using sgw::detail::RawViews;
-
-class RawIdentity {
- public:
-  explicit RawIdentity(const Identity& identity) : parts_(identity), raw_(parts_.get()) {}
-  RawIdentity(const RawIdentity&) = delete;
-  RawIdentity& operator=(const RawIdentity&) = delete;
-  const sgw_identity* get() const { return &raw_; }
-
- private:
-  const sgw::detail::RawIdentity parts_;
-  const sgw_identity raw_;
-};
-
-class RawRoute {
- public:
-  explicit RawRoute(const Route& route) : parts_(route), raw_(parts_.get()) {}
-  RawRoute(const RawRoute&) = delete;
-  RawRoute& operator=(const RawRoute&) = delete;
-  const sgw_route* get() const { return &raw_; }
-
- private:
-  const sgw::detail::RawRoute parts_;
-  const sgw_route raw_;
-};
 
 class RawMetrics {
  public:

@@ -8,7 +8,6 @@ HostServices::HostServices(MetricsRegistry& registry, Worker& control_worker, Sp
     : metrics(registry),
       control(control_worker),
       spawner(child_spawner),
-      asks(registry),
       callbacks(control_worker),
       files([this](std::uint64_t id) { control.Post([this, id] { callbacks.Run(id, false); }); }) {}
 
