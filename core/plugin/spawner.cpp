@@ -63,6 +63,11 @@ bool SendWithDescriptor(int socket, const std::string& message, int descriptor) 
 }  // namespace
 
 struct Spawner::Child {
+  ~Child() {
+    if (output >= 0) close(output);
+    if (file >= 0) close(file);
+  }
+
   Events events;
   int output = -1;  // read end of its output; the reader's alone once the child is listed
   int file = -1;    // output_path
@@ -95,7 +100,6 @@ Spawner::~Spawner() {
   close(socket_);
   const auto deadline = std::chrono::steady_clock::now() + kPatience;
   while (waitpid(process_, nullptr, WNOHANG) == 0 && std::chrono::steady_clock::now() < deadline) usleep(2'000);
-  for (const auto& [id, child] : children_) CloseOutput(*child);
   close(wake_[0]);
   close(wake_[1]);
 }
@@ -125,7 +129,6 @@ void Spawner::Start(std::uint64_t id, const ChildStart& start, Events events) {
   if (output[1] >= 0) close(output[1]);
   if (error.empty()) return Wake(wake_[1]);
   if (is_listed && !Take(id)) return;  // OnProcessGone was quicker, and has told its end
-  CloseOutput(*child);
   child->events.on_end({-1, 0, error});
 }
 
@@ -144,12 +147,6 @@ std::shared_ptr<Spawner::Child> Spawner::Take(std::uint64_t id) {
   const std::lock_guard lock(mutex_);
   const auto taken = children_.extract(id);
   return taken ? taken.mapped() : nullptr;
-}
-
-void Spawner::CloseOutput(Child& child) {
-  if (child.output >= 0) close(child.output);
-  if (child.file >= 0) close(child.file);
-  child.output = child.file = -1;
 }
 
 void Spawner::Read() {
@@ -220,7 +217,6 @@ void Spawner::OnMessage(const std::string& message) {
   if (!child) return;
   OnOutput(*child);
   if (!child->line.empty()) child->events.on_line(std::exchange(child->line, {}));
-  CloseOutput(*child);
   ChildEnd end;
   if (fields[0] == "exit" && fields.size() >= 4) {
     end.exit_code = std::stoi(fields[2]);
@@ -241,7 +237,6 @@ void Spawner::OnProcessGone() {
     children.swap(children_);
   }
   for (const auto& [id, child] : children) {
-    CloseOutput(*child);
     child->events.on_end({-1, 0, "the process that makes children was ended"});
   }
 }

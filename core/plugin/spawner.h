@@ -65,7 +65,6 @@ class Spawner {
   // The child is out of the list: nobody else tells its end.
   std::shared_ptr<Child> Take(std::uint64_t id);
   static void OnOutput(Child& child);
-  static void CloseOutput(Child& child);
 
   const int socket_;
   const pid_t process_;
