@@ -75,11 +75,16 @@ class SessionSharing(gateway.GatewayTest):
         second = self.enterContext(session(self.target.url(user_id="alice")))
         self.assertNotEqual(driver_pid(first), driver_pid(second))
 
-    def test_a_server_ends_with_its_session(self):
+    def test_a_server_ends_with_its_session_and_so_do_its_functions_processes(self):
         spark = self.enterContext(session(self.target.url(user_id="alice")))
         server = driver_pid(spark)
+        # PySpark's daemon has left its server's process group, and its workers are the daemon's children.
+        parent = F.udf(lambda n: __import__("os").getppid(), "long")
+        daemon = spark.range(1).select(parent("id")).first()[0]
+        self.assertTrue(is_alive(daemon))
         spark.stop()
         wait_until(lambda: not is_alive(server), 10, "the server of a stopped session to end")
+        wait_until(lambda: not is_alive(daemon), 2, "the daemon of its functions to end")
 
 
 @gateway.needs_gateway
