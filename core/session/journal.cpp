@@ -40,6 +40,16 @@ bool WriteAll(int fd, std::string_view bytes) {
   return fdatasync(fd) == 0;
 }
 
+// A rename is on the disk when its folder is.
+bool SyncFolderOf(const std::string& path) {
+  const std::string folder = std::filesystem::path(path).parent_path().string();
+  const int fd = open(folder.empty() ? "." : folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (fd < 0) return true;                                   // it may be written and not read
+  const bool is_synced = fsync(fd) == 0 || errno == EINVAL;  // not every file system can
+  close(fd);
+  return is_synced;
+}
+
 // The lock's file says who has it, for the message.
 Result<int> Lock(const std::string& path) {
   const int fd = open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
@@ -197,7 +207,7 @@ bool Journal::Rewrite(const Source& source) {
     if (part.size() >= kSmall) write_part();
   });
   write_part();
-  if (!is_whole || rename(fresh.c_str(), path_.c_str()) != 0) {
+  if (!is_whole || rename(fresh.c_str(), path_.c_str()) != 0 || !SyncFolderOf(path_)) {
     const int error = errno;
     close(fd);
     unlink(fresh.c_str());
