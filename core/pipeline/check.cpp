@@ -33,9 +33,10 @@ void CheckPipeline(const Config& config, const InspectedPlugins& plugins, Compla
     const StepConfig& step = config.pipeline[i];
     const std::string where = "pipeline[" + std::to_string(i) + "]: ";
     if (step.kind == StepKind::kSessionStore) {
-      complaints.Error(step.place, where +
-                                       "this gateway keeps its sessions itself; use `sessions.state` to have them "
-                                       "survive a restart");
+      complaints.Error(step.place,
+                       where +
+                           "one gateway keeps its sessions itself, and several cannot share them yet; leave "
+                           "the step out, and set `sessions.state` to have sessions survive a restart");
       continue;
     }
     for (const std::string& name : step.instances) {

@@ -33,3 +33,10 @@ TEST_CASE("a create that the plugin does not offer is refused") {
   CHECK(Contains(Said("  - auth: auth1\n  - hot-pool: closed1\n    create: true\n"),
                  "pipeline[1]: 'closed1' (scripted_closed) makes no servers; leave out `create: true`"));
 }
+
+TEST_CASE("a session store is refused, with what keeps sessions instead") {
+  CHECK(
+      Contains(Said("  - auth: auth1\n  - discovery: discovery1\n  - session-store: pool1\n"),
+               "pipeline[2]: one gateway keeps its sessions itself, and several cannot share them yet; leave the step "
+               "out, and set `sessions.state` to have sessions survive a restart"));
+}
