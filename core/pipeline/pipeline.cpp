@@ -115,6 +115,8 @@ std::unique_ptr<Run> Pipeline::FindRoute(CallContext& context, Done done) const 
           return true;
         }
         if (auto* route = std::get_if<Route>(&answer)) {
+          // What a Route is made from is written down; a credential never is.
+          std::erase_if(route->made_from, [](const std::string& name) { return IsCredential(name); });
           context.route = std::move(*route);
           done(Status());
           return true;

@@ -50,7 +50,9 @@ class Pipeline {
   Pipeline(const Config& config, std::shared_ptr<Generation> generation, MetricsRegistry& metrics);
 
   bool has_auth() const { return !auth_.empty(); }
-  bool has_router() const { return router_.size() == 1; }
+  bool has_router() const { return !router_.empty(); }
+  // Whether servers may be leased.
+  bool has_pools() const { return endpoint_.size() > discoveries_.size(); }
   // Whether an operation's start is to be admitted.
   bool has_admission() const { return !admitters_.empty(); }
   Generation& generation() const { return *generation_; }

@@ -4,6 +4,8 @@
 #include <array>
 #include <string>
 
+#include "core/plugin/call_facts.h"
+
 namespace sgw::core {
 namespace {
 
@@ -19,8 +21,6 @@ bool IsDenied(std::string_view name) {
   return name.starts_with(':') || name.starts_with(kOwnedPrefix) || name == "traceparent" ||
          std::find(kHopByHop.begin(), kHopByHop.end(), name) != kHopByHop.end();
 }
-
-bool IsCredential(std::string_view name) { return name == "authorization" || name == "authentication"; }
 
 bool MayEdit(std::string_view name) {
   return !name.empty() && !IsDenied(name) && name != "content-type" && name != "content-length" &&

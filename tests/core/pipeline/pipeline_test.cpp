@@ -228,6 +228,16 @@ TEST_CASE("the router's answer becomes the call's route, and its refusal names i
   CHECK(f.context.refused_by == "router1");
 }
 
+TEST_CASE("a route is never made from a credential, whatever its router says") {
+  Fixture f(kSteps + "  - discovery: discovery1\n");
+  f.gateway.script("router1").decide = [](const RouterCall&) {
+    return Route{.made_from = {"authorization", "x-team", "authentication"}};
+  };
+  const auto find = [&](auto done) { return f.gateway.pipeline()->FindRoute(f.context, done); };
+  CHECK(Asked<Status>(f.gateway, find).answer().ok());
+  CHECK(f.context.route.made_from == std::vector<std::string>{"x-team"});
+}
+
 TEST_CASE("a warm server ends the search for one: nothing behind it is asked") {
   Fixture f;
   f.gateway.script("pool1").acquire = [](const PoolCall& call) -> PoolAnswer {
@@ -289,25 +299,40 @@ TEST_CASE("a step other than create that takes longer than its hold ends the sea
 }
 
 TEST_CASE("making a server may take longer than hold, and ends at give_up") {
-  Fixture f;
-  Completion<PoolAnswer> later;
-  PhaseReport phase;
-  f.gateway.script("pool2").acquire = [&](const PoolCall& call) -> PoolAnswer {
-    auto [pending, done] = call.Defer<PoolAnswer>();
-    later = done;
-    phase = call.phase;
-    return pending;
+  const auto steps = [](const std::string& give_up) {
+    return "  - auth: auth1\n  - hot-pool: pool2\n    create: true\n    hold: 20ms\n    give_up: " + give_up + "\n";
   };
-  auto asked = f.FindEndpoint();
-  phase("pulling image");
-  f.gateway.Settle();
-  CHECK(f.phases == std::vector<std::string>{"pulling image"});
+  const auto making = [](Fixture& f, Completion<PoolAnswer>& later, PhaseReport& phase) {
+    f.gateway.script("pool2").acquire = [&](const PoolCall& call) -> PoolAnswer {
+      auto [pending, done] = call.Defer<PoolAnswer>();
+      later = done;
+      phase = call.phase;
+      return pending;
+    };
+    return f.FindEndpoint();
+  };
   SUBCASE("it answers in time") {
-    std::this_thread::sleep_for(40ms);  // hold is 20 ms, give_up 80 ms
+    Fixture f(steps("1h"));
+    Completion<PoolAnswer> later;
+    PhaseReport phase;
+    auto asked = making(f, later, phase);
+    phase("pulling image");
+    f.gateway.Settle();
+    CHECK(f.phases == std::vector<std::string>{"pulling image"});
+    // The worker's timers fire in their order: one that was set for the hold would have.
+    std::promise<void> passed;
+    const core::Timer timer =
+        f.gateway.On(0, [&] { return f.gateway.workers[0].StartTimer(20ms, [&] { passed.set_value(); }); });
+    passed.get_future().get();
+    CHECK_FALSE(asked.is_answered());
     later(Lease{"made", {.address = "a:1"}});
     CHECK(asked.answer());
   }
   SUBCASE("it does not") {
+    Fixture f(steps("40ms"));
+    Completion<PoolAnswer> later;
+    PhaseReport phase;
+    auto asked = making(f, later, phase);
     CHECK(asked.answer().status() == FailedPrecondition("No server could be made in time (step 'pool2')."));
   }
 }
