@@ -14,8 +14,9 @@ namespace sgw::core {
 struct CallContext {
   std::shared_ptr<CallFacts> facts = std::make_shared<CallFacts>();
   std::optional<Identity> identity;  // after auth; with is_as_claimed until the claim was filled in
-  Route route;                       // after the router; empty without one
-  std::string refused_by;            // instance name of the step that ended the call, or a word of the core's
+  Status only_bound;       // not OK: the identity is good only for the sessions that it has; other calls end with this
+  Route route;             // after the router; empty without one
+  std::string refused_by;  // instance name of the step that ended the call, or a word of the core's
 
   // What the client said, once it was read.
   std::string session_id;

@@ -85,7 +85,12 @@ std::unique_ptr<Run> Pipeline::Authenticate(CallContext& context, Done done) con
                                "/;token=<token> (with use_ssl=true on a TLS port)."));
           return true;
         }
-        if (auto* identity = std::get_if<Identity>(&answer)) {
+        auto* identity = std::get_if<Identity>(&answer);
+        if (auto* lapsed = std::get_if<Lapsed>(&answer)) {
+          identity = &lapsed->identity;
+          context.only_bound = std::move(lapsed->refusal);
+        }
+        if (identity) {
           if (auth_.size() > 1) identity->realm = step->instance->name();
           context.identity = std::move(*identity);
           done(Status());

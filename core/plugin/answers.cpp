@@ -3,6 +3,7 @@
 #include <sgw/detail/raw.h>
 
 #include <algorithm>
+#include <cctype>
 #include <limits>
 
 namespace sgw::core {
@@ -16,6 +17,15 @@ std::vector<std::string> TextsOf(sgw_views views) {
   std::vector<std::string> texts;
   for (std::uint64_t i = 0; i < std::min(views.count, kMaxItems); ++i) texts.push_back(TextOf(views.items[i]));
   return texts;
+}
+
+// Header names, which are compared with those of a request: in lower case.
+std::vector<std::string> NamesOf(sgw_views views) {
+  std::vector<std::string> names = TextsOf(views);
+  for (std::string& name : names) {
+    std::transform(name.begin(), name.end(), name.begin(), [](unsigned char c) { return std::tolower(c); });
+  }
+  return names;
 }
 
 StringMap PairsOf(sgw_pairs pairs) {
@@ -67,7 +77,7 @@ Identity IdentityOf(const sgw_identity& raw) {
   identity.headers = EditsOf(raw.headers);
   identity.is_as_claimed = raw.as_claimed != 0;
   if (SGW_HAS(&raw, actor)) identity.actor = TextOf(raw.actor);
-  if (SGW_HAS(&raw, made_from)) identity.made_from = TextsOf(raw.made_from);
+  if (SGW_HAS(&raw, made_from)) identity.made_from = NamesOf(raw.made_from);
   return identity;
 }
 
@@ -79,7 +89,7 @@ Route RouteOf(const sgw_route& raw) {
   route.service_class = TextOf(raw.service_class);
   route.labels = PairsOf(raw.labels);
   route.attributes = PairsOf(raw.attributes);
-  route.made_from = TextsOf(raw.made_from);
+  route.made_from = NamesOf(raw.made_from);
   route.headers = EditsOf(raw.headers);
   if (const sgw_policy* policy = raw.policy; policy && SGW_HAS(policy, calls_per_second)) {
     if (policy->share >= 1 && policy->share <= 3) route.policy.share = static_cast<Share>(policy->share);

@@ -23,6 +23,7 @@ std::size_t OwnShard(std::size_t shards) {
 
 bool Fits(std::size_t kind, const PluginAnswer& answer) {
   if (std::holds_alternative<Status>(answer)) return true;
+  if (std::holds_alternative<Lapsed>(answer)) return kind == PluginAnswer(Identity()).index();
   if (std::holds_alternative<Next>(answer)) return kind != PluginAnswer(Done()).index();
   return answer.index() == kind;
 }

@@ -36,7 +36,11 @@ void Auth(sgw_host* host, sgw_ask ask, const sgw_auth_answer* raw) {
          if (identity.subject.empty() && !identity.is_as_claimed) {
            return Internal("the plugin answered an identity without a subject");
          }
-         if (SGW_HAS(raw, only_bound) && raw->only_bound) return StatusOf(raw->only_bound);
+         if (SGW_HAS(raw, only_bound) && raw->only_bound) {
+           Status refusal = StatusOf(raw->only_bound);
+           if (refusal.ok()) return Internal("the plugin answered a lapsed identity without a refusal");
+           return Lapsed{std::move(identity), std::move(refusal)};
+         }
          return identity;
        }));
 }

@@ -59,6 +59,9 @@ void Call::OnHead(HeaderBlock head) {
     return OnHeld();
   }
   if (!pipeline_->has_auth()) return RouteAlone();
+  if (HasTwoCredentials(facts.headers)) {
+    return RefuseBy(Unauthenticated("The call carries two credentials. Send one."), "auth");
+  }
   Begin(
       [this] { return pipeline_->Authenticate(context_, [this](const Status& status) { OnAuthenticated(status); }); });
 }
@@ -67,6 +70,7 @@ void Call::OnAuthenticated(const Status& status) {
   ++asked_;
   if (!status.ok()) return RefuseBy(status, "auth");
   if (!IsSparkConnect(context_.facts->method())) {
+    if (!context_.only_bound.ok()) return RefuseBy(context_.only_bound, "auth");
     // No message says who it is.
     if (const Status claim = FillClaim(*context_.identity, ""); !claim.ok()) return RefuseBy(claim, "auth");
     return RouteAlone();
@@ -178,7 +182,10 @@ HeaderBlock Call::DriverHead(const Endpoint& endpoint) {
   ForwardFacts facts{endpoint, context_.facts->traceparent};
   facts.has_auth = pipeline_->has_auth();
   facts.is_stamped = request().is_stamped();
-  if (context_.identity) facts.identity_edits = &context_.identity->headers;
+  if (context_.identity) {
+    facts.identity_edits = &context_.identity->headers;
+    facts.identity_headers = &context_.identity->made_from;
+  }
   facts.route_edits = &context_.route.headers;
   facts.routing_headers = &context_.route.made_from;
   return ForwardedHead(context_.facts->headers, facts);

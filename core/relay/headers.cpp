@@ -39,6 +39,10 @@ void Apply(const HeaderEdits& edits, HeaderBlock& head) {
   }
 }
 
+bool IsIn(const std::vector<std::string>* names, std::string_view name) {
+  return names && std::find(names->begin(), names->end(), name) != names->end();
+}
+
 }  // namespace
 
 bool IsGrpcPath(std::string_view path) {
@@ -73,6 +77,17 @@ HeaderBlock HttpRefusalHead(const HttpRefusal& refusal) {
   return head;
 }
 
+bool HasTwoCredentials(const HeaderBlock& headers) {
+  std::optional<std::string_view> first;
+  for (std::size_t i = 0; i < headers.size(); ++i) {
+    const HeaderField field = headers[i];
+    if (!IsCredential(field.name)) continue;
+    if (first && *first != field.value) return true;
+    first = field.value;
+  }
+  return false;
+}
+
 HeaderBlock ForwardedHead(const HeaderBlock& received, const ForwardFacts& facts) {
   const bool hides_credentials = facts.has_auth || !facts.endpoint.token.empty();
   const std::string_view address = facts.endpoint.address;
@@ -87,10 +102,7 @@ HeaderBlock ForwardedHead(const HeaderBlock& received, const ForwardFacts& facts
     if (IsDenied(field.name)) continue;
     if (hides_credentials && IsCredential(field.name)) continue;
     if (facts.is_stamped && field.name == "content-length") continue;
-    if (facts.routing_headers && std::find(facts.routing_headers->begin(), facts.routing_headers->end(), field.name) !=
-                                     facts.routing_headers->end()) {
-      continue;
-    }
+    if (IsIn(facts.identity_headers, field.name) || IsIn(facts.routing_headers, field.name)) continue;
     head.Add(field.name, field.value);
   }
   head.Add("traceparent", facts.traceparent);

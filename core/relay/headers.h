@@ -23,6 +23,10 @@ std::optional<HttpRefusal> CheckRequest(const HeaderBlock& headers);
 // The head of that answer; its text follows as body.
 HeaderBlock HttpRefusalHead(const HttpRefusal& refusal);
 
+// Whether `authorization` and `authentication` say two different things: no two readers of such a call could be sure to
+// see the same caller.
+bool HasTwoCredentials(const HeaderBlock& headers);
+
 // What is known of a call when its head goes to the driver.
 struct ForwardFacts {
   const Endpoint& endpoint;
@@ -31,7 +35,8 @@ struct ForwardFacts {
   bool is_stamped = false;  // the body's length changes
   const HeaderEdits* identity_edits = nullptr;
   const HeaderEdits* route_edits = nullptr;
-  const std::vector<std::string>* routing_headers = nullptr;  // they do not go on
+  const std::vector<std::string>* identity_headers = nullptr;  // they do not go on
+  const std::vector<std::string>* routing_headers = nullptr;   // nor do these
 };
 
 // The head for the driver: everything that the client sent but what is denied. :authority is the endpoint's address,

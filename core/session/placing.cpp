@@ -133,6 +133,7 @@ void Placing::TryAgain() {
 
 void Placing::Unknown() {
   if (method_.method_class == MethodClass::kNoopWhenUnknown) return Finish(Placement{});
+  if (!context_.only_bound.ok()) return Refuse(context_.only_bound, "auth");
   // A client that has observed a server had one: it is gone, and no other is taken for it.
   const bool may_begin = method_.method_class == MethodClass::kCreates || wanted_.is_reattach;
   if (!may_begin || fields_.has_observed_id) return Refuse(Gone(), "session");

@@ -116,6 +116,19 @@ TEST_CASE("the first auth step that does not say Next decides, and its name is t
   CHECK(f.Counted("spark_gateway_step_refusals_total", "auth1") == 0);
 }
 
+TEST_CASE("a lapsed identity is known, with the refusal of what it may not begin") {
+  Fixture f(kSteps + "  - discovery: discovery1\n");
+  f.gateway.script("auth1").authenticate = [](const AuthCall&) {
+    return Lapsed{{.subject = "bob", .actor = "portal", .made_from = {"X-Act-For"}}, Unauthenticated("ended at noon")};
+  };
+  CHECK(f.Authenticate().answer().ok());
+  CHECK(f.context.identity->subject == "bob");
+  CHECK(f.context.identity->realm == "auth1");
+  CHECK(f.context.identity->actor == "portal");
+  CHECK(f.context.identity->made_from == std::vector<std::string>{"x-act-for"});
+  CHECK(f.context.only_bound == Unauthenticated("ended at noon"));
+}
+
 TEST_CASE("a single auth step has no realm") {
   Fixture f;
   CHECK(f.Authenticate().answer().ok());

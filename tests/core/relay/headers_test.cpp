@@ -36,6 +36,25 @@ TEST_CASE("what a route was made from and what is ours does not go on") {
   CHECK(head.Get("traceparent") == "00-trace");
 }
 
+TEST_CASE("what an identity was made from does not go on") {
+  const Endpoint endpoint{.address = "driver:1"};
+  const std::vector<std::string> made_from{"x-spark-team", "grpc-timeout"};
+  ForwardFacts facts{endpoint, "00-trace"};
+  facts.identity_headers = &made_from;
+  const HeaderBlock head = ForwardedHead(kReceived, facts);
+  CHECK(!head.Find("x-spark-team"));
+  CHECK(!head.Find("grpc-timeout"));
+}
+
+TEST_CASE("two credentials that differ are noticed, wherever they stand") {
+  CHECK_FALSE(HasTwoCredentials({{"x", "1"}}));
+  CHECK_FALSE(HasTwoCredentials({{"authorization", "Bearer a"}}));
+  CHECK_FALSE(HasTwoCredentials({{"authorization", "Bearer a"}, {"authentication", "Bearer a"}}));
+  CHECK(HasTwoCredentials({{"authorization", "Bearer a"}, {"authentication", "Bearer b"}}));
+  CHECK(HasTwoCredentials({{"authorization", "Bearer a"}, {"authorization", "Bearer A"}}));
+  CHECK(HasTwoCredentials({{"authentication", ""}, {"x", "1"}, {"authentication", "Bearer a"}}));
+}
+
 TEST_CASE("edits apply in their order and cannot touch what makes a request one of gRPC") {
   const Endpoint endpoint{.address = "unix:/run/driver",
                           .headers = {.remove = {"x-identity"}, .set = {{"x-who", "endpoint"}, {"te", "gzip"}}}};

@@ -20,6 +20,19 @@ TEST_CASE("the first call of a session binds it to a server, and later calls fin
   CHECK(list[0].open_streams == 1);
 }
 
+TEST_CASE("a credential whose time is over is good for its own sessions, and makes no new one") {
+  SessionsRig rig;
+  rig.PoolGives("pool1");
+  const Status ended = Unauthenticated("your token has ended");
+  CHECK(Once(rig, "Config", kS1) == "pool1:1");
+  CHECK(Once(rig, "ExecutePlan", kS1, {.only_bound = ended}) == "pool1:1");
+  CHECK(Once(rig, "ExecutePlan", kS2, {.only_bound = ended}) == "UNAUTHENTICATED: your token has ended");
+  CHECK(Once(rig, "ReattachExecute", kS2, {.only_bound = ended}) == "UNAUTHENTICATED: your token has ended");
+  CHECK(Once(rig, "ExecutePlan", kS1, {.subject = "bob", .only_bound = ended}) ==
+        "UNAUTHENTICATED: your token has ended");
+  CHECK(rig.sessions->List().size() == 1);
+}
+
 TEST_CASE("by default the sessions of a person share one server, and nobody else's") {
   SessionsRig rig;
   rig.PoolGives("pool1");

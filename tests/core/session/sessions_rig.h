@@ -108,6 +108,7 @@ struct CallOptions {
   bool is_release_all = false;
   bool allows_reconnect = false;
   std::size_t worker = 0;
+  Status only_bound{};  // the identity is good only for the sessions that it has
 };
 
 // One call that asks for its place.
@@ -117,6 +118,7 @@ class Caller {
       : rig_(rig), worker_(options.worker), state_(std::make_shared<State>()) {
     *state_->context.facts = FactsFor(method, options.headers);
     state_->context.identity = Identity{.subject = options.subject, .groups = options.groups, .realm = options.realm};
+    state_->context.only_bound = options.only_bound;
     FirstFields fields;
     fields.session_id = session_id;
     fields.operation_id = options.operation_id;
