@@ -79,6 +79,9 @@ Status HeaderRouterSettings::Validate() const {
   for (const auto& [host, pair] : hosts) {
     if (!is_pair(pair, false)) return InvalidArgument("hosts." + host + ": '" + pair + "' is not team/environment");
   }
+  for (const Rule& rule : rules) {
+    if (Status status = rule.Validate(); !status.ok()) return InvalidArgument("rules: " + status.message());
+  }
   for (const auto& [what, value] :
        {std::pair("default_team", &default_team), std::pair("default_environment", &default_environment)}) {
     if (!value->empty() && !IsPiece(*value))
@@ -103,15 +106,31 @@ bool HeaderRouter::IsAllowed(const Place& place) const {
   });
 }
 
+bool HeaderRouter::IsTeam(const std::string& name) const {
+  return IsPiece(name) || (IsLabel(name) && IsListed(settings_.rules, name));
+}
+
+std::string HeaderRouter::Yours(const Identity& caller) const {
+  std::string yours;
+  for (const std::string& team : TeamsOf(settings_.rules, caller)) yours += (yours.empty() ? "" : ", ") + team;
+  return yours.empty() ? "" : " Your teams are: " + yours + ".";
+}
+
+// Says nothing about whether there is such a team: that is no business of who may not use it.
+Status HeaderRouter::MayNotUse(const Place& place, const Identity& caller) const {
+  return PermissionDenied("You may not use team '" + place.team + "' in environment '" + place.environment + "'." +
+                          Yours(caller));
+}
+
 RouterAnswer HeaderRouter::Decide(const RouterCall& call) {
   Route route;
   std::optional<Status> doubled;
   const auto read = [&](const std::vector<std::string>& names) -> std::optional<std::string> {
     std::optional<std::string> found;
     for (const std::string& name : names) {
+      if (std::find(route.made_from.begin(), route.made_from.end(), name) == route.made_from.end())
+        route.made_from.push_back(name);
       for (const std::string_view value : call.headers(name)) {
-        if (std::find(route.made_from.begin(), route.made_from.end(), name) == route.made_from.end())
-          route.made_from.push_back(name);
         if (found && *found != value) {
           doubled = InvalidArgument("The call names two values for '" + name + "': '" + Shown(*found) + "' and '" +
                                     Shown(value) + "'. Name one.");
@@ -133,7 +152,10 @@ RouterAnswer HeaderRouter::Decide(const RouterCall& call) {
   if (doubled) return *doubled;
   if (team) place.team = *team;
   if (environment) place.environment = *environment;
+  const Identity& caller = call.identity();
+  if (place.team.empty()) place.team = DefaultTeam(settings_.rules, caller);
   if (place.team.empty()) place.team = settings_.default_team;
+  if (place.environment.empty()) place.environment = DefaultEnvironment(settings_.rules, caller);
   if (place.environment.empty()) place.environment = settings_.default_environment;
 
   const bool needs_team = settings_.namespace_.find("{team}") != std::string::npos;
@@ -142,33 +164,37 @@ RouterAnswer HeaderRouter::Decide(const RouterCall& call) {
   const std::string environment_name =
       settings_.environment_headers.empty() ? "x-spark-environment" : settings_.environment_headers.front();
   if (needs_team && place.team.empty()) {
-    return InvalidArgument("Which team? Add it to the URL: " + Url(call, team_name + "=<team>"));
+    return InvalidArgument("Which team? Add it to the URL: " + Url(call, team_name + "=<team>") + Yours(caller));
   }
   if (needs_environment && place.environment.empty()) {
     return InvalidArgument("Which environment? Add it to the URL: " + Url(call, environment_name + "=<environment>"));
   }
   for (const auto& [what, value] : {std::pair("team", &place.team), std::pair("environment", &place.environment)}) {
-    if (!value->empty() && !IsPiece(*value)) {
+    const bool is_fit = value == &place.team ? IsTeam(*value) : IsPiece(*value);
+    if (!value->empty() && !is_fit) {
       return InvalidArgument("'" + Shown(*value) + "' is no name of a " + what +
                              ": it has letters a-z and digits only. Write " +
                              Url(call, team_name + "=<team>;" + environment_name + "=<environment>"));
     }
   }
-  if (!IsAllowed(place)) {
-    return PermissionDenied("You may not use team '" + place.team + "' in environment '" + place.environment + "'.");
-  }
+  if (!IsAllowed(place)) return MayNotUse(place, caller);
 
   route.namespace_ = settings_.namespace_;
   Replace(route.namespace_, "{team}", place.team);
   Replace(route.namespace_, "{environment}", place.environment);
-  if (settings_.namespace_.find("{user}") != std::string::npos && !IsPiece(call.identity().subject)) {
-    return FailedPrecondition("Your name '" + Shown(call.identity().subject) + "' cannot be part of a namespace.");
+  if (settings_.namespace_.find("{user}") != std::string::npos && !IsPiece(caller.subject)) {
+    return FailedPrecondition("Your name '" + Shown(caller.subject) + "' cannot be part of a namespace.");
   }
-  Replace(route.namespace_, "{user}", call.identity().subject);
-  Replace(route.namespace_, "{user_hash}", UserHash(call.identity().realm + "\n" + call.identity().subject));
+  Replace(route.namespace_, "{user}", caller.subject);
+  Replace(route.namespace_, "{user_hash}", UserHash(caller.realm + "\n" + caller.subject));
   if (!IsLabel(route.namespace_)) {
     return InvalidArgument("The namespace '" + route.namespace_.substr(0, 100) +
                            "' is longer than the 63 letters that it may have.");
+  }
+  if (!settings_.rules.empty()) {
+    const Rule* const rule = FindRule(settings_.rules, caller, place.team, place.environment, route.namespace_);
+    if (!rule) return MayNotUse(place, caller);
+    SetLimits(*rule, caller, place.team, route.policy);
   }
   route.team = place.team;
   route.environment = place.environment;

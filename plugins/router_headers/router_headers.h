@@ -8,6 +8,8 @@
 #include <string>
 #include <vector>
 
+#include "rules.h"
+
 namespace sgw::plugins {
 
 // A header that becomes an attribute of the Route.
@@ -30,6 +32,7 @@ struct HeaderRouterSettings {
   std::string default_environment;
   Table<std::string> hosts;
   std::vector<std::string> allowed;
+  std::vector<Rule> rules;
   std::vector<AttributeRule> attributes;
 
   static constexpr auto kSchema = Settings(
@@ -44,6 +47,8 @@ struct HeaderRouterSettings {
       Setting("hosts", &HeaderRouterSettings::hosts, "Host name that the client connects to, to team/environment."),
       Setting("allowed", &HeaderRouterSettings::allowed,
               "The pairs that exist: team/environment or team/*. Empty: every pair."),
+      Setting("rules", &HeaderRouterSettings::rules,
+              "Who may use what; a call that no rule allows is refused. Without rules everybody may use every pair."),
       Setting("attributes", &HeaderRouterSettings::attributes, "Headers that become attributes for the pool."));
 
   Status Validate() const;
@@ -63,6 +68,11 @@ class HeaderRouter : public Router {
   };
   std::string Url(const RouterCall& call, std::string_view parameters) const;
   bool IsAllowed(const Place& place) const;
+  // Letters and digits; a team that a rule names may have '-', too.
+  bool IsTeam(const std::string& name) const;
+  // A sentence with the caller's teams; empty when no rule names one.
+  std::string Yours(const Identity& caller) const;
+  Status MayNotUse(const Place& place, const Identity& caller) const;
 
   const HeaderRouterSettings settings_;
   std::map<std::string, std::string> hosts_;  // in lower case

@@ -59,6 +59,60 @@ TEST_CASE("a pair that is not allowed is refused by its name") {
   CHECK(decide("ads", "dev").status().code() == StatusCode::kPermissionDenied);
 }
 
+namespace {
+
+constexpr const char* kRules = R"({"rules": [
+    {"groups": ["ads"], "teams": ["ads", "data-eng"], "environments": ["dev", "prod"], "default_team": "ads",
+     "default_environment": "dev", "limits": {"per": "team", "sessions": 5}},
+    {"subjects": ["ci"], "teams": ["*"], "environments": ["dev"], "limits": {"sessions": 2}}]})";
+
+FakeCall Asks(const char* subject, std::vector<std::string> groups, const char* team, const char* environment) {
+  FakeCall call = CallFrom(subject).Groups(std::move(groups));
+  if (*team) call.Header("x-spark-team", team);
+  if (*environment) call.Header("x-spark-environment", environment);
+  return call;
+}
+
+}  // namespace
+
+TEST_CASE("with rules everything that none of them allows is refused, and only the caller's own teams are named") {
+  CHECK(Decide(kRules, Asks("alice", {"ads"}, "ads", "prod")).get<sgw::Route>());
+  CHECK(Decide(kRules, Asks("ci", {}, "ml", "dev")).get<sgw::Route>());
+  const auto other = Decide(kRules, Asks("alice", {"ads"}, "ml", "dev")).status();
+  CHECK(other.code() == StatusCode::kPermissionDenied);
+  CHECK(other.message() == "You may not use team 'ml' in environment 'dev'. Your teams are: ads, data-eng.");
+  const auto nobody = Decide(kRules, Asks("bob", {}, "ads", "dev")).status();
+  CHECK(nobody.message() == "You may not use team 'ads' in environment 'dev'.");
+  CHECK(Decide(kRules, Asks("bob", {}, "nosuch", "dev")).status().message() ==
+        "You may not use team 'nosuch' in environment 'dev'.");
+  CHECK(Decide(kRules, Asks("ci", {}, "ml", "prod")).status().code() == StatusCode::kPermissionDenied);
+}
+
+TEST_CASE("a group has its default team and environment") {
+  const auto answer = Decide(kRules, Asks("alice", {"ads"}, "", ""));
+  REQUIRE(answer.get<sgw::Route>());
+  CHECK(answer.get<sgw::Route>()->namespace_ == "sjns-ads-dev");
+  CHECK(Decide(kRules, Asks("ci", {}, "", "dev")).status().message().starts_with("Which team?"));
+}
+
+TEST_CASE("a team whose name has a '-' is one that a rule names, so no caller makes one up") {
+  const auto answer = Decide(kRules, Asks("alice", {"ads"}, "data-eng", "prod"));
+  REQUIRE(answer.get<sgw::Route>());
+  CHECK(answer.get<sgw::Route>()->namespace_ == "sjns-data-eng-prod");
+  CHECK(Decide(kRules, Asks("ci", {}, "data-x", "dev")).status().code() == StatusCode::kInvalidArgument);
+}
+
+TEST_CASE("limits of a rule become the Route's policy") {
+  const auto team = Decide(kRules, Asks("alice", {"ads"}, "ads", "dev"));
+  CHECK(team.get<sgw::Route>()->policy.limits == std::vector<sgw::Limit>{{.name = "team ads", .max_sessions = 5}});
+  CHECK(Decide(kRules, Asks("ci", {}, "ml", "dev")).get<sgw::Route>()->policy.max_sessions == 2);
+}
+
+TEST_CASE("a header that was not sent belongs to the Route, too: a later call cannot add it") {
+  const auto answer = Decide(kRules, Asks("alice", {"ads"}, "", ""));
+  CHECK(answer.get<sgw::Route>()->made_from == std::vector<std::string>{"x-spark-team", "x-spark-environment"});
+}
+
 TEST_CASE("attributes are taken from an allow-list") {
   const char* settings =
       R"({"default_team": "a", "default_environment": "b",

@@ -130,10 +130,9 @@ std::vector<std::string> TeamsOf(const std::vector<Rule>& rules, const Identity&
   return teams;
 }
 
-bool IsListed(const std::vector<Rule>& rules, std::string_view name) {
+bool IsListed(const std::vector<Rule>& rules, std::string_view team) {
   return std::any_of(rules.begin(), rules.end(), [&](const Rule& rule) {
-    const auto has = [&](const Names& names) { return std::find(names.begin(), names.end(), name) != names.end(); };
-    return has(rule.teams) || has(rule.environments);
+    return team == rule.default_team || std::find(rule.teams.begin(), rule.teams.end(), team) != rule.teams.end();
   });
 }
 

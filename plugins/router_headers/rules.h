@@ -62,8 +62,8 @@ const Rule* FindRule(const std::vector<Rule>& rules, const Identity& caller, std
 // The teams that rules name for the caller without `*`, each once, in their order: what a refusal may show.
 std::vector<std::string> TeamsOf(const std::vector<Rule>& rules, const Identity& caller);
 
-// Whether some rule names this team or environment letter for letter.
-bool IsListed(const std::vector<Rule>& rules, std::string_view name);
+// Whether some rule names this team letter for letter.
+bool IsListed(const std::vector<Rule>& rules, std::string_view team);
 
 // Puts the rule's limits into the policy of a Route of this team.
 void SetLimits(const Rule& rule, const Identity& caller, std::string_view team, Policy& policy);
