@@ -2,6 +2,7 @@
 
 #include <openssl/asn1.h>
 #include <openssl/x509.h>
+#include <sgw/pattern.h>
 
 #include <algorithm>
 #include <ctime>
@@ -48,11 +49,6 @@ bool IsName(std::string_view text) {
          std::none_of(text.begin(), text.end(), [](unsigned char c) { return c < 0x20 || c == 0x7F; });
 }
 
-bool MatchesAny(const std::string& name, const std::vector<std::string>& patterns) {
-  return std::any_of(patterns.begin(), patterns.end(),
-                     [&](const std::string& one) { return MatchesPattern(name, one); });
-}
-
 }  // namespace
 
 Status MtlsSettings::Validate() const {
@@ -63,28 +59,6 @@ Status MtlsSettings::Validate() const {
     }
   }
   return {};
-}
-
-bool MatchesPattern(std::string_view name, std::string_view pattern) {
-  std::size_t at = 0;
-  std::size_t of = 0;
-  std::size_t star = std::string_view::npos;  // the last one, and what it has taken so far
-  std::size_t taken = 0;
-  while (at < name.size()) {
-    if (of < pattern.size() && pattern[of] == '*') {
-      star = of++;
-      taken = at;
-    } else if (of < pattern.size() && pattern[of] == name[at]) {
-      ++of;
-      ++at;
-    } else if (star != std::string_view::npos) {
-      of = star + 1;
-      at = ++taken;
-    } else {
-      return false;
-    }
-  }
-  return pattern.find_first_not_of('*', of) == std::string_view::npos;
 }
 
 std::vector<std::string> Mtls::NamesIn(const TlsPeer& peer, const std::string& place) {

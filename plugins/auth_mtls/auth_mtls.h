@@ -6,7 +6,6 @@
 
 #include <cstdint>
 #include <string>
-#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -28,10 +27,6 @@ struct MtlsSettings {
 
   Status Validate() const;
 };
-
-// Whether the name is of the pattern, in which each `*` stands for any text, also none. Never slow, whatever the
-// pattern.
-bool MatchesPattern(std::string_view name, std::string_view pattern);
 
 class Mtls : public Authenticator {
  public:

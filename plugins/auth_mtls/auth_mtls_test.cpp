@@ -94,21 +94,6 @@ TEST_CASE("a certificate that cannot be read has no common name") {
   CHECK(Ask("{}", AnyCall().Certificate("CN=x", {}, {}, "no DER")).status().code() == StatusCode::kPermissionDenied);
 }
 
-TEST_CASE("a pattern matches whole names, quickly") {
-  CHECK(MatchesPattern("abc", "abc"));
-  CHECK(MatchesPattern("abc", "*"));
-  CHECK(MatchesPattern("", "*"));
-  CHECK(MatchesPattern("abc", "a*c"));
-  CHECK(MatchesPattern("abbbc", "a*b*c"));
-  CHECK_FALSE(MatchesPattern("abc", "ab"));
-  CHECK_FALSE(MatchesPattern("abc", "bc"));
-  CHECK_FALSE(MatchesPattern("abc", "a*d"));
-  CHECK_FALSE(MatchesPattern("abc", ""));
-  std::string slow;
-  for (int i = 0; i < 50; ++i) slow += "a*";
-  CHECK_FALSE(MatchesPattern(std::string(250, 'a'), slow + "b"));
-}
-
 TEST_CASE("a service may act for people") {
   const AuthAnswer answer = Ask(R"({"delegation":[{"services":["play.acme.com"],"groups":["playground"]}]})",
                                 AnyCall().Certificate("", {"play.acme.com"}).Header("x-spark-act-for", "alice"));

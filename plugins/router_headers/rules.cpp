@@ -1,5 +1,7 @@
 #include "rules.h"
 
+#include <sgw/pattern.h>
+
 #include <algorithm>
 #include <optional>
 
@@ -7,33 +9,6 @@ namespace sgw::plugins {
 namespace {
 
 using Names = std::vector<std::string>;
-
-// `*` stands for any text, also none.
-bool Matches(std::string_view name, std::string_view pattern) {
-  std::size_t at = 0;
-  std::size_t of = 0;
-  std::size_t star = std::string_view::npos;
-  std::size_t taken = 0;
-  while (at < name.size()) {
-    if (of < pattern.size() && pattern[of] == '*') {
-      star = of++;
-      taken = at;
-    } else if (of < pattern.size() && pattern[of] == name[at]) {
-      ++of;
-      ++at;
-    } else if (star != std::string_view::npos) {
-      of = star + 1;
-      at = ++taken;
-    } else {
-      return false;
-    }
-  }
-  return pattern.find_first_not_of('*', of) == std::string_view::npos;
-}
-
-bool MatchesAny(std::string_view name, const Names& patterns) {
-  return std::any_of(patterns.begin(), patterns.end(), [&](const std::string& one) { return Matches(name, one); });
-}
 
 // The names that a text of a rule stands for with this caller: itself, the caller's claim, or the caller's groups as
 // far as the rule is about them.
@@ -63,7 +38,7 @@ bool AllowsTeam(const Rule& rule, const Identity& caller, std::string_view team)
   if (rule.teams.empty()) return true;
   return std::any_of(rule.teams.begin(), rule.teams.end(), [&](const std::string& text) {
     // What a caller brings along is a name, never a pattern.
-    if (!IsReference(text)) return Matches(team, text);
+    if (!IsReference(text)) return MatchesPattern(team, text);
     const Names names = Expanded(text, rule, caller);
     return std::find(names.begin(), names.end(), team) != names.end();
   });
