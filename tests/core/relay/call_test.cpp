@@ -27,7 +27,7 @@ void Echo(Recorder& stream) {
 TEST_CASE("the driver sees who calls, whatever the client claims") {
   GatewayRig rig(Echo);
   Recorder call;
-  rig.Call(call, "Config", "alice", Request("victim"), true, {{"authentication", "Bearer old"}, {"x-other", "1"}});
+  rig.Call(call, "Config", "alice", Request("victim"), true, {{"authentication", "Bearer alice"}, {"x-other", "1"}});
 
   CHECK(rig.CodeOf(call) == "0");
   const std::string stamped =
@@ -38,6 +38,14 @@ TEST_CASE("the driver sees who calls, whatever the client claims") {
   CHECK(!seen.Find("authentication"));
   CHECK(seen.Get("x-other") == "1");
   CHECK(seen.Get("traceparent").size() == 55);
+}
+
+TEST_CASE("a call with two credentials is refused before a plugin reads one of them") {
+  GatewayRig rig(Echo);
+  Recorder call;
+  rig.Call(call, "Config", "alice", Request("alice"), true, {{"authentication", "Bearer bob"}});
+  CHECK(rig.CodeOf(call) == "16");
+  CHECK(rig.driver.served.empty());
 }
 
 TEST_CASE("a driver with a token gets it, and the client's stays here") {
