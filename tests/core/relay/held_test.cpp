@@ -111,13 +111,21 @@ TEST_CASE("responses that ended and wait for their reader are held within both b
 
 TEST_CASE("the stream that holds the most goes, on whichever worker it is") {
   BufferBudget budget;
+  // The workers may still be counting what they have just received or dropped.
+  const auto holds = [&](Rig& one, Rig& other, std::size_t bytes) {
+    for (int i = 0; budget.held != bytes && i < 100'000; ++i) {
+      RunOn(one.gateway(), [] {});
+      RunOn(other.gateway(), [] {});
+    }
+    return budget.held == bytes;
+  };
   UpstreamOptions upstream;
   upstream.connection.budget = &budget;
   Rig hogs(Answer, upstream);
   Rig others(Answer, upstream);
   Unread hog(hogs, 3, "456");
   REQUIRE(hog.HaveStopped());
-  CHECK(budget.held == 3 * 200 * kKiB);
+  CHECK(holds(hogs, others, 3 * 200 * kKiB));
   budget.limit = 620 * kKiB;
   Unread innocent(others, 1, "296");  // 40 KiB are one too many
   REQUIRE(innocent.HaveStopped());
@@ -127,7 +135,7 @@ TEST_CASE("the stream that holds the most goes, on whichever worker it is") {
   CHECK(innocent.Open() == 1);
   CHECK(hog.WaitForOpen(2));
   CHECK(hog.Open() == 2);
-  CHECK(budget.held == 440 * kKiB);
+  CHECK(holds(hogs, others, 440 * kKiB));
 }
 
 TEST_CASE("a hundred unread streams of one client cost another client of the same worker and driver nothing") {
