@@ -50,11 +50,13 @@ void Call::OnHead(HeaderBlock head) {
   facts.headers = std::move(head);
   if (const auto refusal = CheckRequest(facts.headers)) {
     context_.refused_by = "http";
-    BeginAnswer(HttpRefusalHead(*refusal), refusal->text);
+    const std::string text = std::string(refusal->text) + " [call " + facts.id + "]\n";
+    BeginAnswer(HttpRefusalHead(*refusal, text.size()), facts.headers.Get(":method") == "HEAD" ? "" : text);
     return EndAnswer({}, StatusCode::kInvalidArgument);
   }
   health_ = HealthMethodOf(facts.method());
   if (health_ != HealthMethod::kNone) {
+    home_.DoNotWait();
     awaits_ = Awaits::kHealthRequest;
     return OnHeld();
   }
@@ -207,24 +209,27 @@ void Call::OnResponseBytes(std::string_view bytes) {
 
 void Call::AnswerHealth() {
   if (health_ == HealthMethod::kUnknown)
-    return Refuse(Unimplemented("The gateway's health has Check and Watch."), "health");
+    return Refuse(Unimplemented("The gateway's health has Check, List and Watch."), "health");
   if (!has_client_ended() && held_bytes() < WantedBytes(Held(5))) return;
   const auto service = held_bytes() > kMaxHealthRequest ? std::nullopt : HealthService(Held(kMaxHealthRequest));
   if (!service) return Refuse(InvalidArgument("This is no HealthCheckRequest."), "health");
   awaits_ = Awaits::kNothing;
-  if (!IsHealthService(*service)) {
-    if (health_ == HealthMethod::kCheck) return Refuse(NotFound("The gateway does not know this service."), "health");
+  const auto now = home_.relay().is_draining() ? ServingStatus::kNotServing : ServingStatus::kServing;
+  if (health_ == HealthMethod::kList) {
+    BeginAnswer(GrpcHead(), HealthList(now));
+  } else if (IsHealthService(*service)) {
+    BeginAnswer(GrpcHead(), HealthReply(now));
+    is_watching_ = health_ == HealthMethod::kWatch;
+  } else if (health_ == HealthMethod::kCheck) {
+    return Refuse(NotFound("The gateway does not know this service."), "health");
+  } else {
     return BeginAnswer(GrpcHead(), HealthReply(ServingStatus::kServiceUnknown));
   }
-  BeginAnswer(GrpcHead(),
-              HealthReply(home_.relay().is_draining() ? ServingStatus::kNotServing : ServingStatus::kServing));
-  if (health_ == HealthMethod::kCheck) EndAnswer({{"grpc-status", "0"}}, StatusCode::kOk);
+  if (health_ != HealthMethod::kWatch) EndAnswer({{"grpc-status", "0"}}, StatusCode::kOk);
 }
 
 void Call::TellDraining() {
-  if (health_ == HealthMethod::kWatch && state() == State::kAnswered) {
-    ContinueAnswer(HealthReply(ServingStatus::kNotServing));
-  }
+  if (is_watching_) ContinueAnswer(HealthReply(ServingStatus::kNotServing));
 }
 
 void Call::GiveUp() {

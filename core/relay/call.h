@@ -77,6 +77,7 @@ class Call final : public StreamPair, public boost::intrusive::list_base_hook<> 
   FirstFields fields_;
   Awaits awaits_ = Awaits::kNothing;
   HealthMethod health_ = HealthMethod::kNone;
+  bool is_watching_ = false;        // the gateway's health, and was told of it
   bool is_operation_open_ = false;  // an observer heard of its start
   std::unique_ptr<Run> run_;
   unsigned asked_ = 0;

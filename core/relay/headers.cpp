@@ -27,6 +27,16 @@ bool MayEdit(std::string_view name) {
          !name.starts_with("grpc-");
 }
 
+// What HTTP/2 takes (RFC 9113, section 8.2.1).
+bool IsLegal(std::string_view name, std::string_view value) {
+  const auto is_token = [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') ||
+           std::string_view("!#$%&'*+-.^_`|~").find(c) != std::string_view::npos;
+  };
+  const auto is_text = [](char c) { return (static_cast<unsigned char>(c) >= ' ' && c != '\x7f') || c == '\t'; };
+  return std::all_of(name.begin(), name.end(), is_token) && std::all_of(value.begin(), value.end(), is_text);
+}
+
 void Apply(const HeaderEdits& edits, HeaderBlock& head) {
   for (const std::string& name : edits.remove) {
     if (MayEdit(name)) head.Remove(name);
@@ -35,7 +45,7 @@ void Apply(const HeaderEdits& edits, HeaderBlock& head) {
     if (MayEdit(name)) head.Remove(name);
   }
   for (const auto& [name, value] : edits.set) {
-    if (MayEdit(name)) head.Add(name, value);
+    if (MayEdit(name) && IsLegal(name, value)) head.Add(name, value);
   }
 }
 
@@ -55,24 +65,24 @@ bool IsGrpcPath(std::string_view path) {
 std::optional<HttpRefusal> CheckRequest(const HeaderBlock& headers) {
   if (headers.Get(":method") != "POST") {
     return HttpRefusal{"405",
-                       "This is a Spark Gateway: it speaks gRPC, which is POST only. Use sc://HOST:PORT with Spark.\n"};
+                       "This is a Spark Gateway: it speaks gRPC, which is POST only. Use sc://HOST:PORT with Spark."};
   }
   const std::string_view type = headers.Get("content-type");
   const char next = type.size() > kGrpc.size() ? type[kGrpc.size()] : '+';
   if (!type.starts_with(kGrpc) || (next != '+' && next != ';')) {
     return HttpRefusal{
-        "415", "This is a Spark Gateway: it takes content-type application/grpc. Use sc://HOST:PORT with Spark.\n"};
+        "415", "This is a Spark Gateway: it takes content-type application/grpc. Use sc://HOST:PORT with Spark."};
   }
   if (!IsGrpcPath(headers.Get(":path"))) {
-    return HttpRefusal{"404", "This is a Spark Gateway: the path of a gRPC call is /package.Service/Method.\n"};
+    return HttpRefusal{"404", "This is a Spark Gateway: the path of a gRPC call is /package.Service/Method."};
   }
   return std::nullopt;
 }
 
-HeaderBlock HttpRefusalHead(const HttpRefusal& refusal) {
+HeaderBlock HttpRefusalHead(const HttpRefusal& refusal, std::size_t text_bytes) {
   HeaderBlock head{{":status", refusal.status},
                    {"content-type", "text/plain; charset=utf-8"},
-                   {"content-length", std::to_string(refusal.text.size())}};
+                   {"content-length", std::to_string(text_bytes)}};
   if (refusal.status == "405") head.Add("allow", "POST");
   return head;
 }
@@ -103,13 +113,17 @@ HeaderBlock ForwardedHead(const HeaderBlock& received, const ForwardFacts& facts
     if (hides_credentials && IsCredential(field.name)) continue;
     if (facts.is_stamped && field.name == "content-length") continue;
     if (IsIn(facts.identity_headers, field.name) || IsIn(facts.routing_headers, field.name)) continue;
+    // It belongs to the trace that the client named.
+    if (field.name == "tracestate" && facts.traceparent != received.Get("traceparent")) continue;
     head.Add(field.name, field.value);
   }
   head.Add("traceparent", facts.traceparent);
   if (facts.identity_edits) Apply(*facts.identity_edits, head);
   if (facts.route_edits) Apply(*facts.route_edits, head);
   Apply(facts.endpoint.headers, head);
-  if (!facts.endpoint.token.empty()) head.Set("authorization", "Bearer " + facts.endpoint.token.Reveal());
+  if (!facts.endpoint.token.empty() && IsLegal("", facts.endpoint.token.Reveal())) {
+    head.Set("authorization", "Bearer " + facts.endpoint.token.Reveal());
+  }
   return head;
 }
 

@@ -20,8 +20,8 @@ struct HttpRefusal {
 // POST, another content-type, a path that is not /service/method. A missing `te: trailers` is forgiven: the driver gets
 // ours.
 std::optional<HttpRefusal> CheckRequest(const HeaderBlock& headers);
-// The head of that answer; its text follows as body.
-HeaderBlock HttpRefusalHead(const HttpRefusal& refusal);
+// The head of that answer; its text follows, of that many bytes.
+HeaderBlock HttpRefusalHead(const HttpRefusal& refusal, std::size_t text_bytes);
 
 // Whether `authorization` and `authentication` say two different things: no two readers of such a call could be sure to
 // see the same caller.
@@ -41,7 +41,8 @@ struct ForwardFacts {
 
 // The head for the driver: everything that the client sent but what is denied. :authority is the endpoint's address,
 // since a driver behind a virtual host is found by its own name; "localhost" for a Unix socket. The edits of the
-// identity, the route and the endpoint follow in this order; none of them can touch what makes the request a gRPC one.
+// identity, the route and the endpoint follow in this order; none of them can touch what makes the request a gRPC one,
+// and what HTTP/2 does not take is left out.
 HeaderBlock ForwardedHead(const HeaderBlock& received, const ForwardFacts& facts);
 
 // A :path's parts are fit for records and metrics: printable, bounded.

@@ -8,7 +8,7 @@
 
 namespace sgw::core {
 
-enum class HealthMethod : std::uint8_t { kNone, kCheck, kWatch, kUnknown };
+enum class HealthMethod : std::uint8_t { kNone, kCheck, kList, kWatch, kUnknown };
 
 // kNone: another service.
 HealthMethod HealthMethodOf(std::string_view path);
@@ -21,6 +21,8 @@ bool IsHealthService(std::string_view service);
 enum class ServingStatus : std::uint8_t { kServing = 1, kNotServing = 2, kServiceUnknown = 3 };
 // A framed HealthCheckResponse.
 std::string HealthReply(ServingStatus status);
+// A framed HealthListResponse: every service that is known, and all have the gateway's own status.
+std::string HealthList(ServingStatus status);
 
 // A larger request is no health check.
 inline constexpr std::size_t kMaxHealthRequest = 1024;

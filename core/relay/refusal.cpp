@@ -1,5 +1,6 @@
 #include "core/relay/refusal.h"
 
+#include <algorithm>
 #include <charconv>
 #include <string>
 
@@ -7,6 +8,8 @@
 
 namespace sgw::core {
 namespace {
+
+constexpr std::size_t kMaxMessage = 2000;
 
 std::string_view NameOf(ErrorCode code) {
   switch (code) {
@@ -59,7 +62,12 @@ Status WithMessage(const Status& status, std::string message) {
 }  // namespace
 
 HeaderBlock StatusFields(const Status& status, std::string_view call_id, std::string_view session_id, bool is_head) {
-  const Status shown = WithMessage(status, status.message() + " [call " + std::string(call_id) + "]");
+  // However long the message is, its end is the call's id.
+  const std::string suffix = " [call " + std::string(call_id) + "]";
+  std::size_t size = std::min(status.message().size(), kMaxMessage);
+  while (size > 0 && size < status.message().size() && (status.message()[size] & 0xC0) == 0x80) --size;
+  const std::string message = status.message().substr(0, size);
+  const Status shown = WithMessage(status, message + suffix);
   HeaderBlock fields;
   if (is_head) {
     fields.Add(":status", "200");
@@ -68,7 +76,7 @@ HeaderBlock StatusFields(const Status& status, std::string_view call_id, std::st
     if (status.code() == StatusCode::kUnimplemented) fields.Add("grpc-accept-encoding", "identity");
   }
   fields.Add("grpc-status", std::to_string(static_cast<int>(shown.code())));
-  fields.Add("grpc-message", PercentEncoded(shown.message()));
+  fields.Add("grpc-message", PercentEncoded(message) + suffix);
   fields.Add("grpc-status-details-bin", StatusDetailsBin(shown, SparkErrorOf(status, session_id)));
   return fields;
 }

@@ -46,10 +46,12 @@ StreamHandler* WorkerRelay::Begin(const ServerConnection& connection, const std:
   return call;
 }
 
+void WorkerRelay::DoNotWait() { --relay_.live_calls_; }
+
 void WorkerRelay::Remove(Call& call) {
+  if (!call.is_health()) --relay_.live_calls_;
   calls_.erase_and_dispose(calls_.iterator_to(call), [](Call* gone) { delete gone; });
   live_.Add(-1);
-  --relay_.live_calls_;
 }
 
 void WorkerRelay::CountEnd(const CallEnd& end) {

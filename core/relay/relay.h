@@ -36,6 +36,8 @@ class WorkerRelay {
 
   // A new call; its head follows.
   StreamHandler* Begin(const ServerConnection& connection, const std::shared_ptr<Stream>& client);
+  // A call that has begun is a health check: no drain waits for its end.
+  void DoNotWait();
   // The call has ended and goes.
   void Remove(Call& call);
   void CountEnd(const CallEnd& end);

@@ -172,6 +172,8 @@ void StreamPair::Refuse(const Status& status, std::string_view refused_by) {
 void StreamPair::BeginAnswer(const HeaderBlock& head, std::string_view body) {
   if (state_ != State::kDeciding) return;
   state_ = State::kAnswered;
+  // What holds until EndAnswer.
+  outcome_ = {StatusCode::kCancelled, {}, "The client left."};
   DropRequest();
   client_->SendHeaders(head, false);
   ContinueAnswer(body);
@@ -180,7 +182,7 @@ void StreamPair::BeginAnswer(const HeaderBlock& head, std::string_view body) {
 void StreamPair::ContinueAnswer(std::string_view body) { client_->SendData(Piece::Copy(body)); }
 
 void StreamPair::EndAnswer(HeaderBlock trailers, StatusCode code) {
-  outcome_.code = code;
+  outcome_ = {code, {}, {}};
   client_->SendEnd(std::move(trailers));
 }
 

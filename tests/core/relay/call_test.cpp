@@ -213,24 +213,6 @@ TEST_CASE("what is not gRPC hears it in the terms of HTTP") {
   }
 }
 
-TEST_CASE("health needs no credential, and a drain is seen by who watches") {
-  Recorder watch;  // outlives its stream
-  GatewayRig rig(Echo);
-  Recorder check, unknown, after;
-  rig.Call(check, "/grpc.health.v1.Health/Check", "", Framed(""));
-  CHECK(rig.CodeOf(check) == "0");
-  CHECK(check.body == Framed("\x08\x01"));
-  rig.Call(unknown, "/grpc.health.v1.Health/Check", "", Framed(Field(1, "acme.X")));
-  CHECK(rig.CodeOf(unknown) == "5");
-  rig.Call(watch, "/grpc.health.v1.Health/Watch", "", Framed(Field(1, "spark.connect.SparkConnectService")));
-  REQUIRE(watch.WaitFor([&] { return watch.body == Framed("\x08\x01"); }));
-  rig.relay->SetDraining();
-  REQUIRE(watch.WaitFor([&] { return watch.body == Framed("\x08\x01") + Framed("\x08\x02"); }));
-  rig.Call(after, "/grpc.health.v1.Health/Check", "", Framed(""));
-  CHECK(rig.CodeOf(after) == "0");
-  CHECK(after.body == Framed("\x08\x02"));
-}
-
 TEST_CASE("observers hear of operations, refusals and ends; an audit may refuse an operation") {
   GatewayRig::Options options;
   options.has_audit = true;

@@ -118,12 +118,12 @@ class GatewayRig {
     return std::string((call.trailers.Find("grpc-message") ? call.trailers : call.headers).Get("grpc-message"));
   }
   void OnClient(const std::function<void()>& function) { OnWorker(client_worker_, function); }
-  // The lines of the audit, once there are that many.
-  std::vector<std::string> Audit(std::size_t count) {
+  // The lines of the audit, or of its ids, once there are that many.
+  std::vector<std::string> Audit(std::size_t count, const std::string& of = "") {
     std::vector<std::string> lines;
     for (int i = 0; lines.size() < count && i < 100'000; ++i) {
       lines.clear();
-      std::ifstream file(folder_ + "/audit");
+      std::ifstream file(folder_ + "/audit" + of);
       for (std::string line; std::getline(file, line);) lines.push_back(line);
       OnWorker(workers_[0], [] {});
     }

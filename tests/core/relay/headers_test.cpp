@@ -77,6 +77,18 @@ TEST_CASE("edits apply in their order and cannot touch what makes a request one 
   CHECK(routes == 2);
 }
 
+TEST_CASE("what HTTP/2 does not take is left out of a plugin's edits") {
+  const Endpoint endpoint{.address = "a:1",
+                          .token = Secret("two\nlines"),
+                          .headers = {.set = {{"X-Upper", "1"}, {"x y", "1"}, {"x-line", "a\r\nb"}, {"x-ok", "\tü"}}}};
+  const HeaderBlock head = ForwardedHead(kReceived, {endpoint, "t"});
+  for (const char* gone : {"X-Upper", "x y", "x-line", "authorization"}) {
+    CAPTURE(gone);
+    CHECK(!head.Find(gone));
+  }
+  CHECK(head.Get("x-ok") == "\tü");
+}
+
 TEST_CASE("no close of a driver's stream becomes DEADLINE_EXCEEDED") {
   for (std::uint32_t code = 0; code < 20; ++code) {
     for (const CloseReason reason : {CloseReason::kEnded, CloseReason::kPeerReset, CloseReason::kLocalReset,
@@ -88,6 +100,22 @@ TEST_CASE("no close of a driver's stream becomes DEADLINE_EXCEEDED") {
   }
   CHECK(StatusOfClose({CloseReason::kPeerReset, ErrorCode::kRefusedStream, true}, "d").code() ==
         StatusCode::kUnavailable);
+}
+
+TEST_CASE("a long refusal is cut before its call id, in the details too") {
+  for (const std::string letter : {"x", "ü"}) {
+    std::string message;
+    while (message.size() < 10'000) message += letter;
+    const HeaderBlock fields = StatusFields(Unavailable(message), "abc123", "", true);
+    CHECK(fields.Get("grpc-message").ends_with(" [call abc123]"));
+    CHECK(fields.bytes() < 7'000);  // what Netty takes by itself is 8 KiB
+    // " [call abc123]" in the base64 of any of its three places.
+    const std::string_view details = fields.Get("grpc-status-details-bin");
+    const bool is_there = details.find("IFtjYWxsIGFiYzEyM1") != std::string_view::npos ||
+                          details.find("BbY2FsbCBhYmMxMjNd") != std::string_view::npos ||
+                          details.find("gW2NhbGwgYWJjMTIzX") != std::string_view::npos;
+    CHECK(is_there);
+  }
 }
 
 TEST_CASE("trailers without a code of gRPC's are UNKNOWN") {

@@ -40,7 +40,11 @@ class BareCall final : public StreamPair {
     if (plan_.connects_at_once) Connect(plan_.endpoints[next_++]);
   }
   void OnHeld() override {}
-  HeaderBlock DriverHead(const Endpoint& to) override { return ForwardedHead(head_, {to, "00-1-2-00"}); }
+  HeaderBlock DriverHead(const Endpoint& to) override {
+    ForwardFacts facts{to, "00-1-2-00"};
+    facts.is_stamped = request().is_stamped();
+    return ForwardedHead(head_, facts);
+  }
   HeaderBlock RefusalFields(const Status& status, bool is_head) override {
     return StatusFields(status, "c1", "", is_head);
   }
@@ -136,6 +140,7 @@ class Rig {
   void OnClient(const std::function<void()>& function) { RunOn(workers_[1], function); }
   Worker& gateway() { return workers_[0]; }
   UpstreamPool& pool() { return pools_[0]; }
+  bool has_calls() const { return !calls_.empty(); }
   BareCall& call() { return *calls_.back(); }
   // Bytes of the requests of the calls that live. On the gateway's worker.
   std::size_t received() const {

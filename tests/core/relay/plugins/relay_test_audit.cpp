@@ -1,4 +1,5 @@
-// For the tests of the relay: writes one line for each record, and admits no operation of "mallory".
+// For the tests of the relay: writes one line for each record, its ids to another file, and admits no operation of
+// "mallory".
 #include <sgw/plugin.h>
 
 #include <fstream>
@@ -15,14 +16,15 @@ struct TestAuditSettings {
 class TestAudit : public sgw::Audit {
  public:
   static constexpr bool kAdmits = true;
-  TestAudit(TestAuditSettings settings, sgw::Host&) : file_(settings.path) {}
+  TestAudit(TestAuditSettings settings, sgw::Host&) : file_(settings.path), ids_(settings.path + ".ids") {}
 
   void Write(const sgw::Record& record) override {
     const std::lock_guard lock(mutex_);
     file_ << sgw::EventName(record.event) << ' ' << record.method << " by=" << record.subject
           << " refused_by=" << record.refused_by << " code=" << sgw::CodeName(record.code)
-          << " operation=" << record.operation_id << '\n'
-          << std::flush;
+          << " operation=" << record.operation_id << '\n';
+    file_ << std::flush;
+    ids_ << record.call_id << ' ' << record.traceparent << '\n' << std::flush;
   }
   void Admit(const sgw::Record& record, sgw::Completion<sgw::Status> done) override {
     if (record.subject == "mallory") return done(sgw::FailedPrecondition("No record, no run."));
@@ -30,8 +32,9 @@ class TestAudit : public sgw::Audit {
   }
 
  private:
-  std::mutex mutex_;  // Guards file_.
+  std::mutex mutex_;  // Guards both files.
   std::ofstream file_;
+  std::ofstream ids_;
 };
 
 }  // namespace
