@@ -1,0 +1,63 @@
+// The real gateway as a process, and clients of ours that read or do not, for tests of how it carries loads.
+#pragma once
+
+#include <sys/types.h>
+
+#include <string>
+
+#include "tests/core/http2/pair.h"
+#include "tests/e2e/scripted_server/scripted_server.h"
+
+namespace sgw::core::testing {
+
+class GatewayProcess {
+ public:
+  // One worker; callers are who they say they are. The team `ready` has the driver, every other one a pool whose
+  // servers take a minute to start. `more`: further members of the configuration, as JSON.
+  explicit GatewayProcess(const std::string& driver, const std::string& more = "");
+  // Kills what still runs.
+  ~GatewayProcess();
+
+  void Signal(int signal);
+  // The exit code, or minus the signal that ended it. Fails after 30 seconds.
+  int WaitForExit();
+
+  // The status and body of a page of the admin port.
+  std::pair<int, std::string> Get(const std::string& path) const;
+  // The value of a series without labels.
+  double Metric(const std::string& name) const;
+  // A line of /proc/PID/status in KiB: VmRSS, VmHWM.
+  long Memory(const std::string& name) const;
+
+  std::string address;
+
+ private:
+  std::string folder_;
+  std::string http_;
+  pid_t pid_ = -1;
+};
+
+// Clients on a worker of their own.
+class Clients {
+ public:
+  Clients() { workers_.Start(); }
+  ~Clients() { workers_.Stop(); }
+
+  std::shared_ptr<ClientConnection> Connect(const std::string& address, ConnectionOptions options = {});
+  // Opens a call and sends this message whole; `path` is a method of Spark's unless it has slashes.
+  void Call(ClientConnection& connection, Recorder& call, std::string path, const std::string& message,
+            std::vector<HeaderField> more = {});
+  void On(const std::function<void()>& function);
+  // A call that is answered OK. Returns how long it took.
+  std::chrono::milliseconds Ask(ClientConnection& connection, const std::string& path, const std::string& message,
+                                std::vector<HeaderField> more = {});
+
+ private:
+  WorkerPool workers_{1};
+};
+
+// A request of this user's session; sessions are numbered.
+std::string SparkRequest(const std::string& user, int session);
+std::string CodeOf(Recorder& call);
+
+}  // namespace sgw::core::testing
