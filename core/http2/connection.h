@@ -8,7 +8,6 @@
 #include <nghttp2/nghttp2.h>
 
 #include <cstdint>
-#include <deque>
 #include <memory>
 #include <string>
 #include <unordered_map>
@@ -93,7 +92,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
 
   Output unheard_{*this};
   std::unordered_map<std::int32_t, std::shared_ptr<Stream>> streams_;
-  std::deque<Chunk> output_;
+  Queue<Chunk> output_;
   Buffer* receiving_ = nullptr;  // the slab that nghttp2 reads from just now
   std::size_t output_bytes_ = 0;
   std::int64_t enqueued_ = 0;

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <initializer_list>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -20,6 +21,11 @@ struct HeaderField {
 class HeaderBlock {
  public:
   HeaderBlock() = default;
+  HeaderBlock(HeaderBlock&&) noexcept = default;
+  HeaderBlock& operator=(HeaderBlock&&) noexcept = default;
+  HeaderBlock(const HeaderBlock& other);
+  HeaderBlock& operator=(const HeaderBlock& other) { return *this = HeaderBlock(other); }
+  ~HeaderBlock() = default;
   HeaderBlock(std::initializer_list<HeaderField> fields) {
     for (const auto& field : fields) Add(field.name, field.value);
   }
@@ -30,7 +36,7 @@ class HeaderBlock {
   void Remove(std::string_view name);
   template <typename Predicate>
   void RemoveIf(Predicate predicate) {
-    std::erase_if(entries_, [&](const Entry& entry) { return predicate(At(entry)); });
+    if (memory_) std::erase_if(memory_->entries, [&](const Entry& entry) { return predicate(At(entry)); });
   }
 
   // The first value of that name; exact match, names are in lower case.
@@ -39,11 +45,11 @@ class HeaderBlock {
     return Find(name).value_or(fallback);
   }
 
-  std::size_t size() const { return entries_.size(); }
-  bool empty() const { return entries_.empty(); }
-  HeaderField operator[](std::size_t index) const { return At(entries_[index]); }
+  std::size_t size() const { return memory_ ? memory_->entries.size() : 0; }
+  bool empty() const { return size() == 0; }
+  HeaderField operator[](std::size_t index) const { return At(memory_->entries[index]); }
   // Names and values alone.
-  std::size_t bytes() const { return bytes_.size(); }
+  std::size_t bytes() const { return memory_ ? memory_->bytes.size() : 0; }
 
  private:
   struct Entry {
@@ -52,12 +58,20 @@ class HeaderBlock {
     std::uint32_t value_size;
   };
   HeaderField At(const Entry& entry) const {
-    const char* start = bytes_.data() + entry.at;
+    const char* start = memory_->bytes.data() + entry.at;
     return {{start, entry.name_size}, {start + entry.name_size, entry.value_size}};
   }
 
-  std::string bytes_;
-  std::vector<Entry> entries_;
+  // Blocks come and go with each call: their memory waits on the thread for the next one.
+  struct Memory {
+    std::string bytes;
+    std::vector<Entry> entries;
+  };
+  struct Spares;
+  struct Recycle {
+    void operator()(Memory* memory) const;
+  };
+  std::unique_ptr<Memory, Recycle> memory_;
 };
 
 }  // namespace sgw::core

@@ -11,11 +11,11 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <deque>
 #include <memory>
 
 #include "core/http2/header_block.h"
 #include "core/http2/held.h"
+#include "core/http2/queue.h"
 #include "core/http2/slab.h"
 
 namespace sgw::core {
@@ -122,7 +122,7 @@ class Stream : public std::enable_shared_from_this<Stream>, private Holder {
   std::int32_t id_;
   std::int32_t window_ = kDefaultWindow;
   std::size_t credited_since_growth_ = 0;
-  std::deque<Piece> queue_;
+  Queue<Piece> queue_;
   std::size_t queued_bytes_ = 0;
   std::size_t framed_bytes_ = 0;  // in the connection's output
   HeaderBlock incoming_;

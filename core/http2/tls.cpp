@@ -40,6 +40,10 @@ Result<std::shared_ptr<const TlsServerContext>> TlsServerContext::Load(const std
                                    SSL_OP_PRIORITIZE_CHACHA | SSL_OP_IGNORE_UNEXPECTED_EOF);
   SSL_CTX_set_mode(context,
                    SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER | SSL_MODE_RELEASE_BUFFERS);
+  // What resumes a session travels in its ticket; nothing is kept here. One is enough for a client that
+  // keeps its connection.
+  SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_OFF);
+  SSL_CTX_set_num_tickets(context, 1);
   // RFC 9113, section 9.2.2: only ephemeral key exchange with AEAD.
   SSL_CTX_set_cipher_list(context, "ECDHE+AESGCM:ECDHE+CHACHA20");
   SSL_CTX_set_alpn_select_cb(context, ChooseProtocol, nullptr);
