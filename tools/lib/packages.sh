@@ -6,7 +6,8 @@
 build_packages=(cmake ninja-build g++ ccache pkg-config libgrpc++-dev protobuf-compiler-grpc libprotobuf-dev
   protobuf-compiler libboost1.81-dev libboost-program-options1.81-dev libboost-filesystem1.81-dev
   libboost-json1.81-dev libboost-url1.81-dev libyaml-cpp-dev libspdlog-dev libssl-dev doctest-dev
-  libcurl4-openssl-dev libnghttp2-dev prometheus-cpp-dev libc-ares-dev zlib1g-dev)
+  libcurl4-openssl-dev libnghttp2-dev prometheus-cpp-dev libc-ares-dev zlib1g-dev
+  libgoogle-perftools-dev)
 bench_packages=(haproxy nginx-light nghttp2-proxy nghttp2-client openssl)
 bench_services=(haproxy nginx nghttpx)  # What these packages start, and the benchmark starts by itself.
 lint_packages=(clang-format clang-tidy shellcheck)
