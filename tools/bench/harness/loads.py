@@ -1,6 +1,7 @@
 """What makes load: h2load for unary calls, the benchmark's own client for the rest. Both check what came back."""
 
 import json
+import pathlib
 import re
 import subprocess
 import tempfile
@@ -33,9 +34,11 @@ def percentile(ordered, share):
 def h2load(port, path, body_file, answer_bytes, calls, connections, streams, tls=None, headers=()):
     """Unary calls. Every answer has status 200 and `answer_bytes` of DATA, or the measurement is refused: a gateway that
     refuses calls with an empty answer would be the fastest of all."""
-    with tempfile.NamedTemporaryFile(suffix=".log") as log:
+    # In a folder of its own: nobody who watches other files is to be woken by it.
+    with tempfile.TemporaryDirectory(prefix="spark-gateway-bench-") as folder:
+        log = pathlib.Path(folder) / "log"
         command = ["h2load", f"--requests={calls}", f"--clients={connections}", f"--max-concurrent-streams={streams}",
-                   "--threads=1", f"--data={body_file}", f"--log-file={log.name}",
+                   "--threads=1", f"--data={body_file}", f"--log-file={log}",
                    "--header=content-type: application/grpc", "--header=te: trailers",
                    *(f"--header={name}: {value}" for name, value in headers)]
         if tls:
@@ -48,7 +51,7 @@ def h2load(port, path, body_file, answer_bytes, calls, connections, streams, tls
         seconds = re.search(r"finished in ([\d.]+)(us|ms|s|m)?,", said)
         if not good or int(good[1]) != calls or int(data[1]) != calls * answer_bytes:
             raise Failed(f"h2load did not get {calls} answers of {answer_bytes} bytes:\n{said[-1500:]}")
-        latencies = sorted(int(line.split()[2]) for line in log)
+        latencies = sorted(int(line.split()[2]) for line in log.read_text().splitlines())
     scale = {"us": 1e-6, "ms": 1e-3, "s": 1, "m": 60}[seconds[2] or "s"]
     return {"calls": calls, "seconds": float(seconds[1]) * scale,
             "p50_us": percentile(latencies, 0.5), "p99_us": percentile(latencies, 0.99)}

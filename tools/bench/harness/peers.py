@@ -50,7 +50,11 @@ class Peer:
         process = Process(self._command(path), folder / "log")
         process.port = port
         process.folder = folder
-        process.wait_for_port(port)
+        try:
+            process.wait_for_port(port)
+        except BaseException:
+            process.stop()
+            raise
         return process
 
 
