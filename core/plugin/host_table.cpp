@@ -39,7 +39,7 @@ std::uint64_t Wall(sgw_host* host) {
   return static_cast<std::uint64_t>(std::chrono::duration_cast<std::chrono::nanoseconds>(since).count());
 }
 
-sgw_snapshot* SnapshotMake(sgw_host*, const sgw_endpoint* endpoints, std::uint64_t count) {
+sgw_snapshot* SnapshotMake(sgw_host* host, const sgw_endpoint* endpoints, std::uint64_t count) {
   auto* const snapshot = new sgw_snapshot;
   std::vector<Endpoint> list;
   // The array is as wide as its writer knew the struct.
@@ -49,6 +49,7 @@ sgw_snapshot* SnapshotMake(sgw_host*, const sgw_endpoint* endpoints, std::uint64
     Endpoint endpoint = EndpointOf(*reinterpret_cast<const sgw_endpoint*>(at));
     if (!endpoint.address.empty()) list.push_back(std::move(endpoint));
   }
+  if (host->services.on_snapshot) host->services.on_snapshot(list);
   snapshot->endpoints = std::make_shared<const std::vector<Endpoint>>(std::move(list));
   return snapshot;
 }

@@ -52,6 +52,8 @@ struct HostServices {
       on_lease_lost;
   std::function<void(const std::string& address, const std::string& incarnation, const std::string& reason)>
       on_endpoint_gone;
+  // A discovery has published these.
+  std::function<void(const std::vector<Endpoint>&)> on_snapshot;
 
  private:
   std::mutex http_mutex_;  // Guards http_ while it is made.

@@ -37,6 +37,7 @@ void Call::Begin(Start start) {
 }
 
 void Call::RefuseBy(const Status& status, std::string_view otherwise) {
+  if (state() == State::kAnswered) return;
   if (context_.refused_by.empty()) context_.refused_by = otherwise;
   // A copy: what refuses is let go of on the way.
   Refuse(status, std::string(context_.refused_by));
@@ -116,6 +117,7 @@ void Call::OnPlaced(Result<Placement> placement) {
     return EndAnswer({{"grpc-status", "0"}}, StatusCode::kOk);
   }
   ticket_ = std::move(placement->ticket);
+  ticket_->OnCut([this](const Status& status) { RefuseBy(status, "session"); });
   const Identity& who = *context_.identity;
   request().StampWith(
       MakeStamp(fields_.session_id, StampedUserId(who), who.user_name.empty() ? who.subject : who.user_name));
@@ -129,12 +131,8 @@ void Call::OnPlaced(Result<Placement> placement) {
 void Call::OnAdmitted(const Status& status) {
   ++asked_;
   if (!status.ok()) return RefuseBy(status, "audit");
-  if (method_->method == SparkMethod::kExecutePlan) {
-    is_operation_open_ = true;
-    RecordEvent(SGW_RECORD_OPERATION_STARTED);
-  } else if (method_->method == SparkMethod::kReattachExecute) {
-    is_operation_open_ = true;
-  }
+  ticket_->BeginOperation();
+  if (method_->method == SparkMethod::kExecutePlan) RecordEvent(SGW_RECORD_OPERATION_STARTED);
   Connect(ticket_->endpoint());
 }
 
@@ -158,7 +156,13 @@ void Call::FindServer() {
     wanted.route = context_.route;
     wanted.is_without_session = true;
     wanted.choose = [this](const std::vector<Endpoint>& endpoints) -> std::optional<Endpoint> {
-      const Endpoint* chosen = pool().Choose(endpoints, tried_);
+      std::vector<Endpoint> barred = tried_;
+      // What is leased is its holder's alone.
+      const Sessions* const sessions = pipeline_->has_pools() ? home_.relay().sessions() : nullptr;
+      for (const Endpoint& endpoint : endpoints) {
+        if (sessions && sessions->is_leased(endpoint.address)) barred.push_back(endpoint);
+      }
+      const Endpoint* chosen = pool().Choose(endpoints, barred);
       return chosen ? std::optional<Endpoint>(*chosen) : std::nullopt;
     };
     return pipeline_->FindEndpoint(std::move(wanted), [this](const Result<Found>& found) { OnFound(found); });

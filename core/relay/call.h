@@ -66,7 +66,7 @@ class Call final : public StreamPair, public boost::intrusive::list_base_hook<> 
   void AnswerHealth();
 
   // call_end.cpp
-  bool has_operation_ended() const;
+  void LetGoOfSession();
   void RecordEvent(std::uint32_t event);
   void Count();
 
@@ -77,8 +77,8 @@ class Call final : public StreamPair, public boost::intrusive::list_base_hook<> 
   FirstFields fields_;
   Awaits awaits_ = Awaits::kNothing;
   HealthMethod health_ = HealthMethod::kNone;
-  bool is_watching_ = false;        // the gateway's health, and was told of it
-  bool is_operation_open_ = false;  // an observer heard of its start
+  bool is_watching_ = false;  // the gateway's health, and was told of it
+  bool has_operation_ended_ = false;
   std::unique_ptr<Run> run_;
   unsigned asked_ = 0;
   std::shared_ptr<const Identity> shared_identity_;  // for the search of a server

@@ -5,31 +5,30 @@ namespace sgw::core {
 
 void Call::OnRefused() {
   run_.reset();
-  ticket_.reset();
+  LetGoOfSession();
 }
 
 void Call::OnDone() {
   run_.reset();
-  if (ticket_ && is_driver_answer()) {
-    ticket_->Finished(outcome().code, reply_ && reply_->has_result_complete(), reply_ ? reply_->operation_id() : "");
-  }
-  ticket_.reset();
+  LetGoOfSession();
   if (context_.refused_by.empty()) context_.refused_by = outcome().refused_by;
   if (context_.operation_id.empty() && reply_) context_.operation_id = reply_->operation_id();
   if (!is_health()) {
-    if (is_operation_open_ && has_operation_ended()) RecordEvent(SGW_RECORD_OPERATION_ENDED);
+    if (has_operation_ended_) RecordEvent(SGW_RECORD_OPERATION_ENDED);
     RecordEvent(context_.refused_by.empty() ? SGW_RECORD_CALL_ENDED : SGW_RECORD_CALL_REFUSED);
   }
   Count();
   home_.Remove(*this);
 }
 
-// An OK end of a reattachable operation is a pause unless it said that it is complete; a stream that broke off says
-// nothing of its operation.
-bool Call::has_operation_ended() const {
-  if (!is_driver_answer()) return false;
-  if (reply_->has_result_complete() || outcome().code != StatusCode::kOk) return true;
-  return method_->method == SparkMethod::kExecutePlan && !fields_.is_reattachable;
+void Call::LetGoOfSession() {
+  if (!ticket_) return;
+  has_operation_ended_ = ticket_->Finished({.code = outcome().code,
+                                            .is_driver_answer = is_driver_answer(),
+                                            .was_sent = request().was_sent(),
+                                            .has_result_complete = reply_ && reply_->has_result_complete(),
+                                            .operation_id = reply_ ? reply_->operation_id() : ""});
+  ticket_.reset();
 }
 
 void Call::RecordEvent(std::uint32_t event) {

@@ -25,6 +25,8 @@ class RequestSide : private RequestStamper::Sink {
   // The client ended its side. Not OK: not between two messages.
   Status End();
   bool has_ended() const { return has_ended_; }
+  // The kernel took some of it.
+  bool was_sent() const { return was_sent_; }
   // Nothing was added and nothing will be.
   bool is_empty() const { return has_ended_ && kept_.empty() && !was_sent_; }
 

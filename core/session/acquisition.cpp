@@ -39,9 +39,10 @@ std::uint64_t Servers::Claim(const Wanted& wanted, const CallContext& context, D
                (failure->second.fresh_until > now || (is_expected && failure->second.until > now))) {
       if (is_expected) expected_.erase(expected);
       at_once = failure->second.status;
-    } else if (running == acquisitions_.end() && wanted.is_reattach) {
+    } else if (running == acquisitions_.end() && wanted.is_reattach && !is_expected) {
       at_once = NotFound("nothing is on its way");
     } else if (waiting_ >= max_waiting_) {
+      Expect(wanted.session_key);
       at_once =
           ResourceExhausted("Too many callers wait for servers (" + std::to_string(waiting_) + ").", RetryIn(10s));
     } else {
@@ -49,7 +50,7 @@ std::uint64_t Servers::Claim(const Wanted& wanted, const CallContext& context, D
       if (!acquisition) acquisition = fresh = std::make_shared<Acquisition>(wanted.key, Worker::Current(), now);
       number = next_waiter_++;
       ++waiting_;
-      acquisition->waiters.push_back({number, Worker::Current(), std::move(done)});
+      acquisition->waiters.push_back({number, wanted.session_key, Worker::Current(), std::move(done)});
     }
   }
   if (at_once) {
@@ -62,7 +63,10 @@ std::uint64_t Servers::Claim(const Wanted& wanted, const CallContext& context, D
   if (context.identity) request.identity = std::make_shared<const Identity>(*context.identity);
   request.route = context.route;
   request.key = wanted.key;
-  request.choose = [this](const std::vector<Endpoint>& endpoints) { return Choose(endpoints); };
+  request.choose = [this](const std::vector<Endpoint>& endpoints) {
+    LoseReplaced(endpoints);
+    return Choose(endpoints);
+  };
   const std::weak_ptr weak = fresh;
   request.on_phase = [this, weak](const std::string& phase) {
     const auto self = weak.lock();
@@ -92,11 +96,12 @@ void Servers::Acquired(const std::shared_ptr<Acquisition>& acquisition, Result<F
     if (const auto at = acquisitions_.find(acquisition->key); at != acquisitions_.end() && at->second == acquisition) {
       acquisitions_.erase(at);
     }
-    // What passes by itself is worth another try at once.
-    if (!result && result.status().code() != StatusCode::kUnavailable && failures_.size() < kMaxFailures) {
+    failures_.erase(acquisition->key);
+    if (!result && result.status().code() == StatusCode::kUnavailable) {
+      // What passes by itself is worth another try at once.
+      for (const Acquisition::Waiter& waiter : waiters) Expect(waiter.session_key);
+    } else if (!result && failures_.size() < kMaxFailures) {
       failures_[acquisition->key] = {result.status(), Now() + kFailureIsFresh, Now() + config_.unclaimed_after};
-    } else {
-      failures_.erase(acquisition->key);
     }
   }
   for (Acquisition::Waiter& waiter : waiters) {
@@ -119,11 +124,15 @@ void Servers::StopWaiting(const std::string& key, std::uint64_t number) {
   }
 }
 
+void Servers::Expect(const std::string& session_key) {
+  if (expected_.size() < kMaxExpected) expected_[session_key] = Now() + config_.unclaimed_after;
+}
+
 Status Servers::StillStarting(const Wanted& wanted, const Route& route) {
   std::string detail;
   {
     const std::lock_guard lock(mutex_);
-    if (expected_.size() < kMaxExpected) expected_[wanted.session_key] = Now() + config_.unclaimed_after;
+    Expect(wanted.session_key);
     if (const auto at = acquisitions_.find(wanted.key); at != acquisitions_.end()) {
       const Acquisition& acquisition = *at->second;
       detail = " (" + (acquisition.phase.empty() ? "" : acquisition.phase + ", ") +

@@ -8,6 +8,7 @@ namespace sgw::core {
 struct Servers::Acquisition {
   struct Waiter {
     std::uint64_t number;
+    std::string session_key;
     Worker* worker;
     Done done;
   };

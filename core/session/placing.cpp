@@ -97,15 +97,18 @@ Status Placing::CheckHeaders() const {
 
 // The router speaks again for a session that lives: with what it was made from, and the identity as it is now.
 void Placing::AskAgain() {
-  HeaderBlock& headers = context_.facts->headers;
+  const std::shared_ptr<CallFacts> sent = context_.facts;
+  context_.facts = std::make_shared<CallFacts>(*sent);
   for (const std::string& name : entered_.route->made_from) {
-    if (headers.Find(name)) continue;
+    if (sent->headers.Find(name)) continue;
     for (const auto& [kept, value] : entered_.session->routing_headers) {
-      if (kept == name) headers.Add(name, value);
+      if (kept == name) context_.facts->headers.Add(name, value);
     }
   }
   run_ = table_.pipeline().FindRoute(
-      context_, Later([this](Status status) {
+      context_, Later([this, sent](Status status) {
+        // The driver sees what the client sent now.
+        context_.facts = sent;
         if (status.ok() && context_.route.namespace_ != entered_.route->namespace_) {
           status = PermissionDenied("This session lives in " + entered_.route->namespace_ +
                                     ", where you do not belong any more. Make a new session.");
@@ -145,11 +148,7 @@ void Placing::Unknown() {
 
 void Placing::Claim() {
   if (!wanted_.is_reattach) {
-    Status status = table_.is_full() ? ResourceExhausted("The gateway has as many sessions as it may have.") : Status();
-    if (status.ok()) {
-      status = table_.subjects().MayOpenSession(Subjects::KeyOf(*context_.identity), context_.route.policy);
-    }
-    if (!status.ok()) return Refuse(status, "limits");
+    if (const Status status = MayOpen(context_.route.policy); !status.ok()) return Refuse(status, "limits");
   }
   wanted_.key = table_.SharingKeyOf(context_);
   const auto waiter = table_.servers().Claim(wanted_, context_, Later([this](const Result<ServerPtr>& server) {
@@ -170,6 +169,8 @@ void Placing::Claimed(Result<ServerPtr> server) {
     const bool is_nothing = wanted_.is_reattach && server.status().code() == StatusCode::kNotFound;
     return Refuse(is_nothing ? Gone() : server.status(), "session");
   }
+  // Others may have been bound while this one waited.
+  if (const Status status = MayOpen(context_.route.policy); !status.ok()) return Refuse(status, "limits");
   // A stream is counted for what is bound, whoever is still there to take it.
   auto on_worker = [this, weak = weak_from_this(), &table = table_](const Result<SessionTable::Entered>& bound) {
     const auto self = weak.lock();
@@ -190,7 +191,13 @@ void Placing::Bound(Result<SessionTable::Entered> bound) {
   Take();
 }
 
+Status Placing::MayOpen(const Policy& policy) const {
+  if (table_.is_full()) return ResourceExhausted("The gateway has as many sessions as it may have.");
+  return table_.subjects().MayOpenSession(Subjects::KeyOf(*context_.identity), policy);
+}
+
 Status Placing::CheckLimits() const {
+  if (method_.method == SparkMethod::kCloneSession) return MayOpen(entered_.route->policy);
   if (method_.method_class != MethodClass::kCreates) return {};
   const std::string subject = Subjects::KeyOf(*context_.identity);
   const Policy& policy = entered_.route->policy;
@@ -207,8 +214,14 @@ void Placing::Take() {
     if (!status.ok()) return Refuse(status, "session");
   }
   context_.route = *entered_.route;
-  Finish(Placement{std::make_shared<SessionTicket>(table_, std::exchange(entered_.session, nullptr), entered_.route,
-                                                   context_.facts, method_, fields_)});
+  const auto ticket =
+      std::make_shared<SessionTicket>(table_, entered_.session, entered_.route, context_.facts, method_, fields_);
+  if (!table_.Attach(*ticket)) {
+    LeaveSession();
+    return TryAgain();
+  }
+  entered_.session.reset();
+  Finish(Placement{ticket});
 }
 
 void Placing::LeaveSession() {

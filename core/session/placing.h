@@ -32,6 +32,7 @@ class Placing final : public std::enable_shared_from_this<Placing> {
   void Take();
 
   Status CheckHeaders() const;
+  Status MayOpen(const Policy& policy) const;
   Status CheckLimits() const;
   void LeaveSession();
   void Refuse(const Status& status, const char* by);

@@ -56,6 +56,12 @@ Servers::~Servers() {
   for (const auto& [key, server] : servers_) server->lease_.Keep();
 }
 
+bool Servers::is_leased(const std::string& address) const {
+  const std::lock_guard lock(mutex_);
+  const auto at = by_address_.find(address);
+  return at != by_address_.end() && at->second.leased > 0;
+}
+
 bool Servers::Join(const ServerPtr& server, const std::string& session_key) {
   const std::lock_guard lock(mutex_);
   const auto at = servers_.find(server->key);
@@ -165,14 +171,8 @@ void Servers::OnUnreachable(const std::string& address, const std::string& incar
   LoseEndpoint(address, incarnation, why.message());
 }
 
-std::optional<Endpoint> Servers::Choose(const std::vector<Endpoint>& endpoints) {
-  std::vector<const Endpoint*> ready;
-  for (const Endpoint& endpoint : endpoints) {
-    if (!endpoints_.Of(endpoint.address, endpoint.incarnation)->is_set_aside(Now())) ready.push_back(&endpoint);
-  }
+void Servers::LoseReplaced(const std::vector<Endpoint>& endpoints) {
   std::vector<ServerPtr> replaced;
-  const Endpoint* best = nullptr;
-  double least = 0;
   {
     const std::lock_guard lock(mutex_);
     for (const Endpoint& endpoint : endpoints) {
@@ -186,17 +186,27 @@ std::optional<Endpoint> Servers::Choose(const std::vector<Endpoint>& endpoints) 
         if (!server->is_leased() && IsAnother(server->incarnation, endpoint.incarnation)) replaced.push_back(server);
       }
     }
-    for (const Endpoint* endpoint : ready) {
-      const auto at = by_address_.find(endpoint->address);
-      if (at != by_address_.end() && at->second.leased > 0) continue;
-      const std::size_t bound = at == by_address_.end() ? 0 : at->second.servers.size();
-      const double load = static_cast<double>(bound) / std::max(endpoint->weight, 1u);
-      if (best && load >= least) continue;
-      best = endpoint;
-      least = load;
-    }
   }
-  Lose(replaced, "another server took its address");
+  if (!replaced.empty()) Lose(replaced, "another server took its address");
+}
+
+std::optional<Endpoint> Servers::Choose(const std::vector<Endpoint>& endpoints) {
+  std::vector<const Endpoint*> ready;
+  for (const Endpoint& endpoint : endpoints) {
+    if (!endpoints_.Of(endpoint.address, endpoint.incarnation)->is_set_aside(Now())) ready.push_back(&endpoint);
+  }
+  const Endpoint* best = nullptr;
+  double least = 0;
+  const std::lock_guard lock(mutex_);
+  for (const Endpoint* endpoint : ready) {
+    const auto at = by_address_.find(endpoint->address);
+    if (at != by_address_.end() && at->second.leased > 0) continue;
+    const std::size_t bound = at == by_address_.end() ? 0 : at->second.servers.size();
+    const double load = static_cast<double>(bound) / std::max(endpoint->weight, 1u);
+    if (best && load >= least) continue;
+    best = endpoint;
+    least = load;
+  }
   return best ? std::optional(*best) : std::nullopt;
 }
 

@@ -75,7 +75,7 @@ class Servers final : public EndpointListener {
     std::string key;
     std::string session_key;
     // ReattachExecute of an unknown session: it may claim what is on its way, unclaimed, or was promised to its
-    // session; nothing is acquired for it.
+    // session; nothing is acquired for it, unless its session was asked to come again.
     bool is_reattach = false;
   };
   using Done = std::function<void(Result<ServerPtr>)>;
@@ -87,6 +87,8 @@ class Servers final : public EndpointListener {
   // For a caller that has waited for `hold`: UNAVAILABLE, with how far its server is. Its session is expected to come
   // again, and hears then how the acquisition ended.
   Status StillStarting(const Wanted& wanted, const Route& route);
+  // Whether a pool's lease is on the server: it is one key's alone.
+  bool is_leased(const std::string& address) const;
 
   // A session lives there from now on; each Join that was true has one Leave. False: the server has gone.
   bool Join(const ServerPtr& server, const std::string& session_key);
@@ -94,6 +96,8 @@ class Servers final : public EndpointListener {
 
   void LoseLease(const std::string& instance, const std::string& lease_id, const std::string& why);
   void LoseEndpoint(const std::string& address, const std::string& incarnation, const std::string& why);
+  // A discovery says so: a discovered server whose address has another incarnation now is lost.
+  void LoseReplaced(const std::vector<Endpoint>& endpoints);
   void OnReachable(const std::string&, const std::string&) override {}
   void OnUnreachable(const std::string& address, const std::string& incarnation, SteadyTime since,
                      const Status& why) override;
@@ -133,6 +137,8 @@ class Servers final : public EndpointListener {
     HeldLease lease;
   };
 
+  // The session was asked to come again; with the lock.
+  void Expect(const std::string& session_key);
   void Acquired(const std::shared_ptr<Acquisition>& acquisition, Result<Found> found);
   Result<ServerPtr> Take(const std::string& key, Found found);
   std::optional<Endpoint> Choose(const std::vector<Endpoint>& endpoints);

@@ -34,6 +34,9 @@ void Connect(const std::shared_ptr<SessionTable>& table, HostServices& services)
                                      const std::string& reason) {
     if (const auto self = weak.lock()) self->servers().LoseEndpoint(address, incarnation, reason);
   };
+  services.on_snapshot = [weak](const std::vector<Endpoint>& endpoints) {
+    if (const auto self = weak.lock()) self->servers().LoseReplaced(endpoints);
+  };
   MetricsRegistry& metrics = services.metrics;
   const auto sessions = [&](const char* state) -> Series& {
     return metrics.Gauge("spark_gateway_sessions", "Sessions that are bound to a server.", {{"state", state}});
@@ -58,54 +61,6 @@ void Connect(const std::shared_ptr<SessionTable>& table, HostServices& services)
 }
 
 }  // namespace
-
-SessionTicket::SessionTicket(SessionTable& table, std::shared_ptr<SessionEntry> session,
-                             std::shared_ptr<const Route> route, std::shared_ptr<const CallFacts> facts,
-                             const MethodFacts& method, FirstFields fields)
-    : table_(table),
-      session_(std::move(session)),
-      endpoint_(session_->server->endpoint()),
-      route_(std::move(route)),
-      facts_(std::move(facts)),
-      method_(method),
-      fields_(std::move(fields)) {
-  if (method_.method == SparkMethod::kExecutePlan) table_.NoteOperation(session_, fields_.operation_id, true);
-}
-
-SessionTicket::~SessionTicket() {
-  if (is_finished_) return;
-  // Nobody listens to it any more, and it may run on all the same.
-  const bool is_execution =
-      method_.method == SparkMethod::kExecutePlan || method_.method == SparkMethod::kReattachExecute;
-  if (is_execution) table_.NoteOperation(session_, fields_.operation_id, true);
-  table_.Leave(session_);
-}
-
-void SessionTicket::BindClone(const std::string& new_session_id) {
-  if (IsUuid(new_session_id)) table_.BindClone(session_, new_session_id, *facts_);
-}
-
-void SessionTicket::Finished(StatusCode code, bool has_result_complete, const std::string& operation_id) {
-  if (std::exchange(is_finished_, true)) return;
-  const std::string& operation = fields_.operation_id.empty() ? operation_id : fields_.operation_id;
-  const bool is_reattach = method_.method == SparkMethod::kReattachExecute;
-  if (is_reattach || method_.method == SparkMethod::kExecutePlan) {
-    // A reattachable stream that ends without having said that it is complete only pauses.
-    const bool is_pause = code == StatusCode::kOk && !has_result_complete && (fields_.is_reattachable || is_reattach);
-    table_.NoteOperation(session_, operation, is_pause);
-  } else if (fields_.is_release_all && code == StatusCode::kOk) {
-    table_.NoteOperation(session_, operation, false);
-  }
-  if (method_.method == SparkMethod::kReleaseSession && code == StatusCode::kOk) {
-    SessionTable::Ending ending{
-        .event = SGW_RECORD_SESSION_CLOSED, .reason = "released by its client", .facts = facts_.get()};
-    if (!fields_.allows_reconnect) {
-      ending.refusal = SessionClosed("This session was stopped. Make a new one with SparkSession.builder.create().");
-    }
-    table_.End(session_, ending);
-  }
-  table_.Leave(session_);
-}
 
 Result<std::unique_ptr<Sessions>> Sessions::Create(const Config& config, std::shared_ptr<const Pipeline> pipeline,
                                                    EndpointTable& endpoints, HostServices& services) {
@@ -137,6 +92,8 @@ std::unique_ptr<Run> Sessions::Place(CallContext& context, const FirstFields& fi
   return handle;
 }
 
+bool Sessions::is_leased(const std::string& address) const { return table_->servers().is_leased(address); }
+
 std::vector<SessionView> Sessions::List() const { return table_->List(); }
 
 Status Sessions::End(const std::string& session_id, const std::string& subject) {
@@ -148,7 +105,8 @@ Status Sessions::End(const std::string& session_id, const std::string& subject) 
   table_->End(found.front(), {.event = SGW_RECORD_SESSION_CLOSED,
                               .reason = "ended by an operator",
                               .refusal = SessionClosed("An operator ended this session. Make a new one with "
-                                                       "SparkSession.builder.create().")});
+                                                       "SparkSession.builder.create()."),
+                              .cuts_streams = true});
   return {};
 }
 

@@ -18,47 +18,11 @@
 #include <string>
 #include <vector>
 
-#include "core/connect/first_fields.h"
-#include "core/connect/methods.h"
 #include "core/pipeline/pipeline.h"
+#include "core/session/ticket.h"
 #include "core/upstream/endpoint_table.h"
 
 namespace sgw::core {
-
-struct SessionEntry;
-class SessionTable;
-
-// The right of one stream to its session's server. While it lives, the session does not expire, and a leased server is
-// nobody else's.
-class SessionTicket {
- public:
-  // Takes over a stream that was counted.
-  SessionTicket(SessionTable& table, std::shared_ptr<SessionEntry> session, std::shared_ptr<const Route> route,
-                std::shared_ptr<const CallFacts> facts, const MethodFacts& method, FirstFields fields);
-  // Without Finished() before, the stream counts as one that was broken off.
-  ~SessionTicket();
-  SessionTicket(const SessionTicket&) = delete;
-  SessionTicket& operator=(const SessionTicket&) = delete;
-
-  const Endpoint& endpoint() const { return *endpoint_; }
-  const Route& route() const { return *route_; }
-
-  // CloneSession: the new session lives on the same server, and shares its lease. Before the answer goes to the client.
-  void BindClone(const std::string& new_session_id);
-  // How the stream ended. `has_result_complete`: the operation said that it is complete; `operation_id` from the
-  // response when the request had none. Once.
-  void Finished(StatusCode code, bool has_result_complete, const std::string& operation_id);
-
- private:
-  SessionTable& table_;
-  const std::shared_ptr<SessionEntry> session_;
-  const std::shared_ptr<const Endpoint> endpoint_;
-  const std::shared_ptr<const Route> route_;
-  const std::shared_ptr<const CallFacts> facts_;
-  const MethodFacts& method_;
-  const FirstFields fields_;
-  bool is_finished_ = false;
-};
 
 // Where a call of Spark Connect goes.
 struct Placement {
@@ -105,9 +69,11 @@ class Sessions {
                              std::function<void(Result<Placement>)> done);
 
   // Any thread.
+  // Whether the server belongs to somebody's sessions alone, so that no call without a session may go there.
+  bool is_leased(const std::string& address) const;
   std::vector<SessionView> List() const;
-  // Ends it for its next caller; streams that are open go on. NOT_FOUND, or FAILED_PRECONDITION when several subjects
-  // have a session of that id and none is named.
+  // Ends it, and the streams that are open on it. NOT_FOUND, or FAILED_PRECONDITION when several subjects have a
+  // session of that id and none is named.
   Status End(const std::string& session_id, const std::string& subject);
 
   // Nothing more is placed: who waits for a server is refused, and servers that nobody has claimed go back. What is

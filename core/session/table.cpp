@@ -13,9 +13,7 @@ using namespace std::chrono_literals;
 
 constexpr auto kTombstoneLife = 24h;
 constexpr std::size_t kMaxTombstones = 100'000;
-constexpr std::size_t kMaxOperations = 1'000;     // of a session
-constexpr std::size_t kMaxOperationIdBytes = 64;  // a UUID has 36
-constexpr auto kGrace = 10min;                    // a binding outlives its idle timeout in the store
+constexpr auto kGrace = 10min;  // a binding outlives its idle timeout in the store
 
 std::string Joined(std::initializer_list<std::string_view> parts) {
   std::string joined;
@@ -194,20 +192,21 @@ void SessionTable::Checked(const EntryPtr& session, const Route& route, const st
   session->groups = groups;
 }
 
-void SessionTable::NoteOperation(const EntryPtr& session, const std::string& operation_id, bool is_running) {
-  if (operation_id.empty() || operation_id.size() > kMaxOperationIdBytes) return;
-  std::int64_t change = 0;
+bool SessionTable::Attach(SessionTicket& ticket) {
+  SessionEntry& session = *ticket.session_;
+  const std::lock_guard lock(ShardOf(session.key).mutex);
+  if (session.is_ended) return false;
+  session.tickets.emplace(&ticket, ticket.weak_from_this());
+  ticket.is_attached_ = true;
+  return true;
+}
+
+void SessionTable::Detach(SessionTicket& ticket) {
   {
-    const std::lock_guard lock(ShardOf(session->key).mutex);
-    if (session->is_ended) return;
-    const auto before = static_cast<std::int64_t>(session->operations.size());
-    if (!is_running)
-      session->operations.erase(operation_id);
-    else if (session->operations.size() < kMaxOperations || session->operations.count(operation_id) != 0)
-      session->operations[operation_id] = Now();
-    change = static_cast<std::int64_t>(session->operations.size()) - before;
+    const std::lock_guard lock(ShardOf(ticket.session_->key).mutex);
+    ticket.session_->tickets.erase(&ticket);
   }
-  subjects_.AddOperations(Subjects::KeyOf(session->identity), change);
+  Leave(ticket.session_);
 }
 
 void SessionTable::Leave(const EntryPtr& session) {
@@ -219,11 +218,26 @@ void SessionTable::Leave(const EntryPtr& session) {
   servers_.Leave(session->server, session->outcome);
 }
 
+bool SessionTable::WithOperations(SessionEntry& session, const std::function<bool(Operations&)>& ask) {
+  std::int64_t change = 0;
+  bool answer = false;
+  {
+    const std::lock_guard lock(ShardOf(session.key).mutex);
+    const auto before = static_cast<std::int64_t>(session.operations.size());
+    answer = ask(session.operations);
+    change = static_cast<std::int64_t>(session.operations.size()) - before;
+  }
+  subjects_.AddOperations(Subjects::KeyOf(session.identity), change);
+  return answer;
+}
+
 bool SessionTable::End(const EntryPtr& session, const Ending& ending,
                        const std::function<bool(const SessionEntry&)>& is_still_due) {
   Shard& shard = ShardOf(session->key);
   bool has_streams = false;
   std::int64_t operations = 0;
+  std::vector<std::string> running;
+  std::vector<std::pair<Worker*, std::weak_ptr<SessionTicket>>> cut;
   {
     const std::lock_guard lock(shard.mutex);
     if (session->is_ended || (is_still_due && !is_still_due(*session))) return false;
@@ -232,6 +246,10 @@ bool SessionTable::End(const EntryPtr& session, const Ending& ending,
     session->outcome = ending.outcome;
     has_streams = session->open_streams > 0;
     operations = static_cast<std::int64_t>(session->operations.size());
+    running = session->operations.EndAll();
+    for (const auto& [raw, ticket] : session->tickets) {
+      if (ending.cuts_streams) cut.emplace_back(&raw->worker_, ticket);
+    }
   }
   // First the store: a caller that does not find the session here looks there.
   store_->Remove(session->key, {});
@@ -246,7 +264,14 @@ bool SessionTable::End(const EntryPtr& session, const Ending& ending,
   const std::string subject = Subjects::KeyOf(session->identity);
   subjects_.AddSessions(subject, -1);
   subjects_.AddOperations(subject, -operations);
+  for (const std::string& id : running) Tell(SGW_RECORD_OPERATION_ENDED, *session, ending.reason, ending.facts, id);
   Tell(ending.event, *session, ending.reason, ending.facts);
+  for (const auto& [worker, ticket] : cut) {
+    worker->Post([ticket = ticket, refusal = ending.refusal] {
+      const auto self = ticket.lock();
+      if (self && self->on_cut_) std::exchange(self->on_cut_, nullptr)(refusal);
+    });
+  }
   // The last stream gives the server back: nobody else gets it while somebody still listens to it.
   if (!has_streams) servers_.Leave(session->server, ending.outcome);
   return true;
@@ -265,7 +290,8 @@ void SessionTable::EndLost(const EntryPtr& session) {
                                           std::string(at) + " (" + because +
                                           "). Temporary views, cached tables and settings are gone. Run "
                                           "SparkSession.builder.getOrCreate() again, then your set-up cells."),
-                .outcome = LeaseOutcome::kLost});
+                .outcome = LeaseOutcome::kLost,
+                .cuts_streams = true});
 }
 
 void SessionTable::Bury(const std::string& key, const Status& refusal) {
@@ -295,7 +321,7 @@ std::chrono::milliseconds SessionTable::TtlOf(const Route& route) const {
 }
 
 void SessionTable::Tell(std::uint32_t event, const SessionEntry& session, const std::string& reason,
-                        const CallFacts* facts) const {
+                        const CallFacts* facts, const std::string& operation_id) const {
   if (!pipeline_->has_observers()) return;
   CallContext context;
   if (facts) *context.facts = *facts;
@@ -305,10 +331,13 @@ void SessionTable::Tell(std::uint32_t event, const SessionEntry& session, const 
     context.route = *session.route;
   }
   context.session_id = session.session_id;
+  context.operation_id = operation_id;
   RecordOf record(event, context);
   record.raw().endpoint = View(session.server->address);
   record.raw().lease_id = View(session.server->lease_id);
   record.raw().reason = View(reason);
+  // It had not come to its own end.
+  if (!operation_id.empty()) record.raw().code = static_cast<decltype(sgw_record::code)>(StatusCode::kCancelled);
   pipeline_->Record(record.raw());
 }
 

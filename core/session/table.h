@@ -10,12 +10,12 @@
 #include <array>
 #include <atomic>
 #include <deque>
-#include <map>
 #include <memory>
 #include <mutex>
 #include <string>
 #include <unordered_map>
 
+#include "core/session/operations.h"
 #include "core/session/servers.h"
 #include "core/session/sessions.h"
 #include "core/session/store.h"
@@ -39,7 +39,9 @@ struct SessionEntry {
   SteadyTime last_checked;
   SteadyTime last_touched;  // in the store
   int open_streams = 0;
-  std::map<std::string, SteadyTime> operations;  // running ones, and when they were last heard of
+  // Those of open_streams that were placed.
+  std::unordered_map<const SessionTicket*, std::weak_ptr<SessionTicket>> tickets;
+  Operations operations;
   bool is_ended = false;
   Status refusal;                               // what callers hear after the end; OK: it may begin anew
   LeaseOutcome outcome = LeaseOutcome::kEnded;  // for its server, when the last stream has gone
@@ -76,15 +78,20 @@ class SessionTable {
   Status CheckClone(const EntryPtr& of, const std::string& new_session_id);
   // The router still sends the session where it is.
   void Checked(const EntryPtr& session, const Route& route, const std::vector<std::string>& groups);
-  void NoteOperation(const EntryPtr& session, const std::string& operation_id, bool is_running);
-  // A stream has gone.
+  // Hands the stream that was counted on to a ticket, until Detach. False: the session has ended meanwhile.
+  bool Attach(SessionTicket& ticket);
+  void Detach(SessionTicket& ticket);
+  // A stream that got no ticket has gone.
   void Leave(const EntryPtr& session);
+  // Asks something of its operations, and gives the answer.
+  bool WithOperations(SessionEntry& session, const std::function<bool(Operations&)>& ask);
 
   struct Ending {
     std::uint32_t event = 0;
     std::string reason{};
     Status refusal{};  // OK: the session may begin anew
     LeaseOutcome outcome = LeaseOutcome::kEnded;
+    bool cuts_streams = false;
     const CallFacts* facts = nullptr;  // of the call that ended it
   };
   // False: it had ended already, or it is not due any more.
@@ -124,7 +131,8 @@ class SessionTable {
   std::chrono::milliseconds TtlOf(const Route& route) const;
   void Bury(const std::string& key, const Status& refusal);
   void RemoveTombstone(const std::string& key);
-  void Tell(std::uint32_t event, const SessionEntry& session, const std::string& reason, const CallFacts* facts) const;
+  void Tell(std::uint32_t event, const SessionEntry& session, const std::string& reason, const CallFacts* facts,
+            const std::string& operation_id = {}) const;
 
   const Config config_;
   const std::shared_ptr<const Pipeline> pipeline_;

@@ -8,9 +8,6 @@ namespace {
 
 using namespace std::chrono_literals;
 
-// Spark abandons an operation that nobody reads after 5 minutes: twice that, and it does not keep a session alive.
-constexpr auto kOperationForgotten = 10min;
-
 }  // namespace
 
 void SessionTable::Restore() {
@@ -76,13 +73,14 @@ void SessionTable::Sweep() {
     std::vector<EntryPtr> idle;
     std::vector<EntryPtr> old;
     std::vector<std::pair<std::string, std::chrono::milliseconds>> touched;
-    std::vector<std::pair<std::string, std::int64_t>> forgotten;
+    std::vector<std::pair<EntryPtr, std::string>> forgotten;
     {
       const std::lock_guard lock(shard.mutex);
       for (const auto& [key, session] : shard.sessions) {
-        const auto gone =
-            std::erase_if(session->operations, [&](const auto& one) { return now - one.second > kOperationForgotten; });
-        if (gone > 0) forgotten.emplace_back(Subjects::KeyOf(session->identity), static_cast<std::int64_t>(gone));
+        const auto before = static_cast<std::int64_t>(session->operations.size());
+        for (std::string& id : session->operations.Forget(now)) forgotten.emplace_back(session, std::move(id));
+        const auto left = static_cast<std::int64_t>(session->operations.size());
+        subjects_.AddOperations(Subjects::KeyOf(session->identity), left - before);
         if (session->server->is_lost()) {
           lost.push_back(session);
         } else if (is_idle(*session)) {
@@ -95,7 +93,9 @@ void SessionTable::Sweep() {
         }
       }
     }
-    for (const auto& [subject, count] : forgotten) subjects_.AddOperations(subject, -count);
+    for (const auto& [session, id] : forgotten) {
+      Tell(SGW_RECORD_OPERATION_ENDED, *session, "nobody reads it any more", nullptr, id);
+    }
     for (const auto& [key, ttl] : touched) store_->Touch(key, ttl, {});
     for (const EntryPtr& session : lost) EndLost(session);
     const auto expire = [&](const EntryPtr& session, const std::string& reason, const auto& is_due) {

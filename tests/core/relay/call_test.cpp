@@ -142,6 +142,36 @@ TEST_CASE("a released session is closed for good") {
   CHECK(rig.MessageOf(late).find("SESSION_CLOSED") != std::string::npos);
 }
 
+TEST_CASE("an operator's end of a session ends its streams, and the driver's side of them") {
+  GatewayRig::Options options;
+  options.has_audit = true;
+  GatewayRig rig(
+      [](Recorder& stream) {
+        stream.on_headers = [&stream] {
+          stream.stream->SendHeaders(kHead, false);
+          stream.stream->SendData(Piece::Copy(Framed(Field(1, kSession) + Field(12, "op-1"))));
+        };
+      },
+      options);
+  Recorder run;
+  rig.Call(run, "ExecutePlan", "alice", Request("alice"));
+  REQUIRE(run.WaitFor([&] { return run.received > 0; }));
+  CHECK(rig.sessions->End(kSession, "").ok());
+  CHECK(rig.CodeOf(run) == "13");
+  CHECK(rig.MessageOf(run).find("SESSION_CLOSED") != std::string::npos);
+  CHECK(run.trailers.Find("grpc-status-details-bin"));
+  Recorder& driver = *rig.driver.served[0];
+  CHECK(driver.WaitFor([&] { return driver.is_closed; }));
+
+  const std::string path = "/spark.connect.SparkConnectService/ExecutePlan";
+  const auto lines = rig.Audit(5);
+  REQUIRE(lines.size() == 5);
+  CHECK(lines[1] == "operation_started " + path + " by=alice refused_by= code=OK operation=");
+  CHECK(lines[2].starts_with("session_closed "));
+  CHECK(lines[3] == "operation_ended " + path + " by=alice refused_by=session code=INTERNAL operation=op-1");
+  CHECK(lines[4] == "call_refused " + path + " by=alice refused_by=session code=INTERNAL operation=op-1");
+}
+
 TEST_CASE("a clone is bound before its client hears of it") {
   const std::string clone = "99999999-4455-6677-8899-aabbccddeeff";
   GatewayRig rig([&](Recorder& stream) { EndWith(stream, Framed(Field(1, kSession) + Field(3, clone))); });

@@ -155,6 +155,17 @@ TEST_CASE("an acquisition that ends UNAVAILABLE is begun anew by the next caller
   CHECK(rig.acquisitions == 2);
 }
 
+TEST_CASE("ReattachExecute begins an acquisition anew when the first one ended UNAVAILABLE") {
+  SessionsRig rig;
+  rig.PoolWaits("pool2");
+  Caller first(rig, "ExecutePlan", kS1);
+  rig.later(Unavailable("Forge does not answer"));
+  CHECK(first.server() == "UNAVAILABLE: Forge does not answer");
+  CHECK(IsChanged(Once(rig, "ReattachExecute", kS2)));
+  rig.PoolGives("pool2");
+  CHECK(Once(rig, "ReattachExecute", kS1) == "pool2:1");
+}
+
 TEST_CASE("no more callers wait than limits.waiting_callers, and who leaves makes room") {
   SessionsRig rig("  - auth: auth1\n  - hot-pool: pool2\n    create: true\n", "limits: {waiting_callers: 2}\n");
   rig.PoolWaits("pool2");
@@ -162,7 +173,8 @@ TEST_CASE("no more callers wait than limits.waiting_callers, and who leaves make
   Caller two(rig, "Config", kS1, {.subject = "bob"});
   CHECK(Once(rig, "Config", kS1, {.subject = "carol"}).starts_with("RESOURCE_EXHAUSTED: Too many callers wait"));
   one.Drop();
-  Caller three(rig, "Config", kS1, {.subject = "carol"});
+  // A client that was refused with a RetryInfo comes again by this.
+  Caller three(rig, "ReattachExecute", kS1, {.subject = "carol"});
   rig.Settle();
   CHECK_FALSE(three.is_answered());
 }

@@ -202,6 +202,18 @@ TEST_CASE("a session is lost when its server's address has another incarnation")
   CHECK(Contains(said, "another server took its address"));
 }
 
+TEST_CASE("another incarnation is noticed when the discovery publishes it, though nobody asks") {
+  SessionsRig rig(kDiscovered);
+  rig.DiscoveryHas({{.address = "a:1", .incarnation = "uid-1"}, {.address = "b:1", .incarnation = "uid-2"}});
+  Caller running(rig, "ExecutePlan", kS1);
+  CHECK(running.server() == "a:1");
+  rig.script("discovery1").host->MakeSnapshot({{.address = "a:1"}, {.address = "b:1", .incarnation = "uid-9"}});
+  CHECK(Once(rig, "Config", kS1) == "a:1");
+  rig.script("discovery1").host->MakeSnapshot({{.address = "a:1", .incarnation = "uid-9"}});
+  rig.Sweep();
+  CHECK(IsChanged("INTERNAL: " + running.cut().message()));
+}
+
 TEST_CASE("a server that is missing from a snapshot keeps its sessions and gets no new ones") {
   SessionsRig rig(kDiscovered);
   rig.DiscoveryHas({{.address = "a:1"}});

@@ -159,6 +159,22 @@ TEST_CASE(
   CHECK(Once(rig, "ExecutePlan", kS1).starts_with("PERMISSION_DENIED"));
 }
 
+TEST_CASE("what the router is asked again with does not reach the driver") {
+  SessionsRig rig(kRouted);
+  rig.DiscoveryHas({{.address = "a:1"}});
+  StringMap headers{{"x-team", "ads"}};
+  rig.script("router1").decide = [&](const RouterCall& call) -> RouterAnswer {
+    if (!call.header("x-team")) return InvalidArgument("Which team?");
+    // Another time it reads less.
+    return Route{.made_from =
+                     call.identity().groups.empty() ? std::vector<std::string>{"x-team"} : std::vector<std::string>{}};
+  };
+  CHECK(Once(rig, "Config", kS1, {.headers = headers}) == "a:1");
+  Caller again(rig, "Config", kS1, {.groups = {"ads"}});
+  CHECK(again.server() == "a:1");
+  CHECK_FALSE(again.context().facts->headers.Find("x-team"));
+}
+
 TEST_CASE("the router speaks again when `recheck` has passed, and a session is never moved by what it says") {
   SessionsRig rig(kRouted, "sessions: {recheck: 5m}\n");
   rig.DiscoveryHas({{.address = "a:1"}});
@@ -207,6 +223,7 @@ TEST_CASE("a pool that gives one lease, or one server, to two callers is refused
   CHECK(alice.server() == "a:1");
   CHECK(Once(rig, "Config", kS1, {.subject = "bob"}) == "INTERNAL: The pool 'pool1' gave one server to two callers.");
   CHECK(rig.script("pool1").count("released") == 0);
+  CHECK(rig.sessions->is_leased("a:1"));
   lease = "lease-2";
   CHECK(Once(rig, "Config", kS1, {.subject = "carol"}) == "INTERNAL: The server a:1 is leased already.");
   CHECK(rig.script("pool1").seen() == std::vector<std::string>{"released lease-2 unclaimed"});
@@ -238,6 +255,36 @@ TEST_CASE("a clone may not take the id of a session that lives on another server
   CHECK(Once(rig, "Config", kS2) == "pool1:2");
   CHECK(Once(rig, "CloneSession", kS1, {.new_session_id = kS2}).starts_with("INVALID_ARGUMENT"));
   CHECK(Once(rig, "Config", kS2) == "pool1:2");
+}
+
+TEST_CASE("sessions that wait for one server are held against the limits when they get it") {
+  SessionsRig rig("  - auth: auth1\n  - router: router1\n  - hot-pool: pool2\n    create: true\n");
+  rig.script("router1").decide = [](const RouterCall&) { return Route{.policy = {.max_sessions = 1}}; };
+  rig.PoolWaits("pool2");
+  Caller one(rig, "Config", kS1);
+  Caller two(rig, "Config", kS2);
+  Caller reattach(rig, "ReattachExecute", kS3);
+  rig.later(Lease{"made-1", {.address = "m:1"}});
+  int placed = 0;
+  for (Caller* caller : {&one, &two, &reattach}) placed += caller->server() == "m:1" ? 1 : 0;
+  CHECK(placed == 1);
+  CHECK(rig.sessions->List().size() == 1);
+}
+
+TEST_CASE("clones count as sessions, against every limit") {
+  SUBCASE("of a caller") {
+    SessionsRig rig(kRouted);
+    rig.DiscoveryHas({{.address = "a:1"}});
+    rig.script("router1").decide = [](const RouterCall&) { return Route{.policy = {.max_sessions = 1}}; };
+    CHECK(Once(rig, "Config", kS1) == "a:1");
+    CHECK(Once(rig, "CloneSession", kS1, {.new_session_id = kS2}).starts_with("RESOURCE_EXHAUSTED"));
+  }
+  SUBCASE("of the gateway") {
+    SessionsRig rig(kDiscovered, "limits: {sessions: 1}\n");
+    rig.DiscoveryHas({{.address = "a:1"}});
+    CHECK(Once(rig, "Config", kS1) == "a:1");
+    CHECK(Once(rig, "CloneSession", kS1, {.new_session_id = kS2}).starts_with("RESOURCE_EXHAUSTED"));
+  }
 }
 
 TEST_CASE("the policy of a route limits the sessions, the operations and the calls of a caller") {

@@ -212,6 +212,69 @@ TEST_CASE("clones share their lease over a restart") {
   CHECK((*scripts)["pool1"].count("released pool1-1 ended") == 1);
 }
 
+TEST_CASE("a restart under load loses no session whose call was placed") {
+  TempDir dir;
+  auto first = std::make_unique<SessionsRig>(kDiscovered, StateIn(dir));
+  std::vector<Endpoint> servers;
+  for (int i = 0; i < 20; ++i) servers.push_back({.address = "s:" + std::to_string(i)});
+  first->DiscoveryHas(servers);
+  std::array<std::map<std::string, std::string>, 2> bound;  // by session, of each worker
+  std::atomic<int> placed = 0;
+  std::vector<std::thread> threads;
+  for (std::size_t w = 0; w < 2; ++w) {
+    threads.emplace_back([&, w] {
+      for (int i = 0;; ++i) {
+        const std::string id = "0000000" + std::to_string(w) + "-0000-4000-8000-" + std::to_string(100'000'000'000 + i);
+        const std::string where = Once(*first, "Config", id, {.subject = "user" + std::to_string(i % 40), .worker = w});
+        if (!where.starts_with("s:")) return;  // it is being stopped
+        bound[w][id] = where;
+        ++placed;
+        placed.notify_all();
+      }
+    });
+  }
+  while (placed < 500) placed.wait(placed);
+  first->sessions->Stop();
+  for (auto& thread : threads) thread.join();
+  const auto scripts = first->scripts();
+  first.reset();
+  (*scripts)["discovery1"].resolve = [](const DiscoveryCall&) { return Next{}; };
+  SessionsRig second(kDiscovered, StateIn(dir), scripts);
+  CHECK(second.sessions->List().size() == bound[0].size() + bound[1].size());
+  for (const auto& of_worker : bound) {
+    for (const auto& [id, where] : of_worker) {
+      const int user = (std::stoi(id.substr(id.size() - 6))) % 40;
+      REQUIRE(Once(second, "GetStatus", id, {.subject = "user" + std::to_string(user)}) == where);
+    }
+  }
+}
+
+TEST_CASE("there are no more tombstones than a hundred thousand, and the oldest goes first") {
+  TempDir dir;
+  const std::string path = dir.path() + "/sessions";
+  {
+    std::ofstream journal(path);
+    for (int i = 0; i < 100'000; ++i) {
+      journal << R"({"set":"key)" << i << R"(","until_ms":3000000000000,"value":"{\"ended\":13,\"message\":\"over\"}"})"
+              << "\n";
+    }
+  }
+  {
+    SessionsRig rig(kDiscovered, StateIn(dir));
+    rig.DiscoveryHas({{.address = "a:1"}});
+    Once(rig, "Config", kS1);
+    Once(rig, "ReleaseSession", kS1);
+    CHECK(IsClosed(Once(rig, "Config", kS1)));
+  }
+  const std::string content = ContentOf(path);
+  const auto lines_with = [&](const std::string& begin) {
+    std::size_t count = 0;
+    for (std::size_t at = content.find(begin); at != std::string::npos; at = content.find(begin, at + 1)) ++count;
+    return count;
+  };
+  CHECK(lines_with("{\"remove\":\"key") == 1);
+}
+
 TEST_CASE("a second gateway with the same state refuses to start and says why") {
   TempDir dir;
   SessionsRig first(kPools, StateIn(dir));

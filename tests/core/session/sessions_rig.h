@@ -134,7 +134,15 @@ class Caller {
                                         if (!self) return;
                                         CHECK(rig_.workers[worker_].IsCurrent());
                                         CHECK_FALSE(self->is_answered);
-                                        if (placement) self->ticket = placement->ticket;
+                                        if (placement && placement->ticket) {
+                                          self->ticket = placement->ticket;
+                                          self->ticket->OnCut([raw = self.get()](const Status& status) {
+                                            raw->cut = status;
+                                            raw->ticket.reset();
+                                            raw->is_cut = true;
+                                          });
+                                          self->ticket->BeginOperation();
+                                        }
                                         self->status = placement.status();
                                         self->is_answered = true;
                                       });
@@ -158,14 +166,27 @@ class Caller {
   SessionTicket& ticket() { return *state_->ticket; }
   const CallContext& context() const { return state_->context; }
 
-  // The driver ended its response.
-  void Finish(StatusCode code = StatusCode::kOk, bool has_result_complete = true) {
+  // The driver ended its response. True: an operation has ended by that.
+  bool Finish(StatusCode code = StatusCode::kOk, bool has_result_complete = true,
+              const std::string& operation_id = {}) {
+    return End({.code = code,
+                .is_driver_answer = true,
+                .has_result_complete = has_result_complete,
+                .operation_id = operation_id});
+  }
+  bool End(const StreamEnd& end) {
     REQUIRE(server() != "");
-    rig_.On(worker_, [&] {
-      if (state_->ticket) state_->ticket->Finished(code, has_result_complete, "");
-      state_->ticket.reset();
+    return rig_.On(worker_, [&] {
+      const auto ticket = std::exchange(state_->ticket, nullptr);
+      return ticket && ticket->Finished(end);
     });
   }
+  // What the stream hears when its session ends under it.
+  const Status& cut() {
+    REQUIRE(Eventually([&] { return state_->is_cut.load(); }));
+    return state_->cut;
+  }
+  bool is_cut() const { return state_->is_cut; }
   // The client has gone.
   void Drop() {
     rig_.On(worker_, [&] {
@@ -180,7 +201,9 @@ class Caller {
     std::unique_ptr<Run> run;
     Status status;
     std::shared_ptr<SessionTicket> ticket;
+    Status cut;
     std::atomic<bool> is_answered{false};
+    std::atomic<bool> is_cut{false};
   };
   SessionsRig& rig_;
   const std::size_t worker_;

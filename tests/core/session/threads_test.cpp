@@ -45,20 +45,23 @@ TEST_CASE("calls, releases, losses and the sweep on several threads never lease 
     return pending;
   };
   rig.Sweep();
-  std::atomic<bool> is_over = false;
+  constexpr int kCalls = 150;
+  std::atomic<int> made = 0;
   std::thread breaker([&] {
     std::mt19937 random(7);
-    while (!is_over) {
+    for (int seen = 0; seen < 2 * kCalls; seen = made) {
+      made.wait(seen);
       rig.script("pool1").host->LeaseLost("lease-" + std::to_string(random() % 200), "killed");
       rig.clock.Advance(20ms);
       rig.sessions->List();
       rig.metrics.Snapshot();
-      std::this_thread::sleep_for(1ms);
     }
   });
   const auto calls = [&](std::size_t worker, unsigned seed) {
     std::mt19937 random(seed);
-    for (int i = 0; i < 150; ++i) {
+    for (int i = 0; i < kCalls; ++i) {
+      ++made;
+      made.notify_all();
       // Few sessions, so that the threads meet; ended ones leave their place to new ones.
       const std::string session =
           "00000000-0000-4000-8000-" + std::to_string(100'000'000'000 + i / 3 * 4 + random() % 4);
@@ -73,7 +76,6 @@ TEST_CASE("calls, releases, losses and the sweep on several threads never lease 
   std::thread two(calls, 1, 2);
   one.join();
   two.join();
-  is_over = true;
   breaker.join();
   for (auto& thread : later) thread.join();
   rig.Settle();

@@ -1,0 +1,68 @@
+#include "core/session/ticket.h"
+
+#include "core/connect/status_details.h"
+#include "core/session/table.h"
+
+namespace sgw::core {
+
+SessionTicket::SessionTicket(SessionTable& table, std::shared_ptr<SessionEntry> session,
+                             std::shared_ptr<const Route> route, std::shared_ptr<const CallFacts> facts,
+                             const MethodFacts& method, FirstFields fields)
+    : table_(table),
+      session_(std::move(session)),
+      endpoint_(session_->server->endpoint()),
+      route_(std::move(route)),
+      facts_(std::move(facts)),
+      method_(method),
+      fields_(std::move(fields)),
+      worker_(*Worker::Current()) {}
+
+SessionTicket::~SessionTicket() { Finished({}); }
+
+void SessionTicket::BeginOperation() {
+  const bool is_start = method_.method == SparkMethod::kExecutePlan;
+  if (!is_start && method_.method != SparkMethod::kReattachExecute) return;
+  has_operation_ = true;
+  if (fields_.operation_id.empty()) return;
+  table_.WithOperations(*session_, [&](Operations& all) {
+    all.Open(fields_.operation_id, is_start, table_.Now());
+    return false;
+  });
+}
+
+void SessionTicket::BindClone(const std::string& new_session_id) {
+  if (IsUuid(new_session_id)) table_.BindClone(session_, new_session_id, *facts_);
+}
+
+bool SessionTicket::Finished(const StreamEnd& end) {
+  if (!std::exchange(is_attached_, false)) return false;
+  const bool is_good = end.is_driver_answer && end.code == StatusCode::kOk;
+  bool has_ended = false;
+  if (has_operation_) {
+    using enum Operations::Closing;
+    const bool is_start = method_.method == SparkMethod::kExecutePlan;
+    // A reattachable stream that ends without having said that it is complete only pauses.
+    const bool is_over = end.has_result_complete || (is_start && (!fields_.is_reattachable || !end.was_sent));
+    const auto how = is_over ? kEnds : end.is_driver_answer && !is_good ? kFails : kPauses;
+    const std::string& id = fields_.operation_id.empty() ? end.operation_id : fields_.operation_id;
+    const bool is_known = is_start || !end.operation_id.empty();
+    // Without an id there is nothing to come back to.
+    has_ended = id.empty() ? how != kPauses : table_.WithOperations(*session_, [&](Operations& all) {
+      return all.Close(id, how, is_known, table_.Now());
+    });
+  } else if (method_.method == SparkMethod::kReleaseExecute && fields_.is_release_all && is_good) {
+    has_ended = table_.WithOperations(*session_, [&](Operations& all) { return all.Release(fields_.operation_id); });
+  }
+  if (method_.method == SparkMethod::kReleaseSession && is_good) {
+    SessionTable::Ending ending{
+        .event = SGW_RECORD_SESSION_CLOSED, .reason = "released by its client", .facts = facts_.get()};
+    if (!fields_.allows_reconnect) {
+      ending.refusal = SessionClosed("This session was stopped. Make a new one with SparkSession.builder.create().");
+    }
+    table_.End(session_, ending);
+  }
+  table_.Detach(*this);
+  return has_ended;
+}
+
+}  // namespace sgw::core

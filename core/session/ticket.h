@@ -1,0 +1,68 @@
+// SessionTicket: the right of one stream to its session's server.
+#pragma once
+
+#include <sgw/values.h>
+
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "core/connect/first_fields.h"
+#include "core/connect/methods.h"
+#include "core/plugin/call_facts.h"
+#include "core/worker/worker.h"
+
+namespace sgw::core {
+
+struct SessionEntry;
+class SessionTable;
+
+// How a stream ended.
+struct StreamEnd {
+  StatusCode code = StatusCode::kCancelled;
+  bool is_driver_answer = false;     // else it broke off, and its operation may run on
+  bool was_sent = true;              // false: the driver saw nothing of it
+  bool has_result_complete = false;  // the operation said so
+  std::string operation_id{};        // of the response
+};
+
+// While it lives, the session does not expire, and a leased server is nobody else's. On the worker of its call.
+class SessionTicket : public std::enable_shared_from_this<SessionTicket> {
+ public:
+  SessionTicket(SessionTable& table, std::shared_ptr<SessionEntry> session, std::shared_ptr<const Route> route,
+                std::shared_ptr<const CallFacts> facts, const MethodFacts& method, FirstFields fields);
+  // Without Finished() before, the stream counts as one that broke off.
+  ~SessionTicket();
+  SessionTicket(const SessionTicket&) = delete;
+  SessionTicket& operator=(const SessionTicket&) = delete;
+
+  const Endpoint& endpoint() const { return *endpoint_; }
+  const Route& route() const { return *route_; }
+
+  // Called at most once, when the session has ended under the stream: an operator did that, or its server is lost. The
+  // stream is to end with this status.
+  void OnCut(std::function<void(const Status&)> on_cut) { on_cut_ = std::move(on_cut); }
+  // The call may go to the driver: an operation that it starts, or listens to, runs from now on.
+  void BeginOperation();
+  // CloneSession: the new session lives on the same server, and shares its lease. Before the answer goes to the client.
+  void BindClone(const std::string& new_session_id);
+  // Once. True: an operation has ended by it, and nobody was told of that yet.
+  bool Finished(const StreamEnd& end);
+
+ private:
+  friend class SessionTable;
+
+  SessionTable& table_;
+  const std::shared_ptr<SessionEntry> session_;
+  const std::shared_ptr<const Endpoint> endpoint_;
+  const std::shared_ptr<const Route> route_;
+  const std::shared_ptr<const CallFacts> facts_;
+  const MethodFacts& method_;
+  const FirstFields fields_;
+  Worker& worker_;
+  std::function<void(const Status&)> on_cut_;
+  bool is_attached_ = false;  // the table counts it
+  bool has_operation_ = false;
+};
+
+}  // namespace sgw::core
