@@ -69,7 +69,7 @@ PIPELINE = _gateway("pipeline.yaml")
 PEERS = {peer.label: peer for peer in [
     Peer("nghttpx", "nghttpx.conf", lambda path: ["nghttpx", f"--conf={path}"], ["--version"]),
     Peer("haproxy", "haproxy.cfg", lambda path: ["haproxy", "-db", "-f", path], ["-v"], BUFFER=65536),
-    Peer("haproxy-tcp", "haproxy-tcp.cfg", lambda path: ["haproxy", "-db", "-f", path], ["-v"], is_l7=False, BUFFER=262144),
+    Peer("haproxy-tcp", "haproxy-tcp.cfg", lambda path: ["haproxy", "-db", "-f", path], ["-v"], is_l7=False, BUFFER=1048576),
     Peer("nginx", "nginx.conf", lambda path: ["nginx", "-e", "stderr", "-c", path], ["-v"]),
     Peer("envoy", "envoy.yaml", lambda path: [places.ENVOY, "-c", path, "--concurrency", "1", "--use-dynamic-base-id",
                                               "--log-level", "error", "--disable-hot-restart"], ["--version"]),
