@@ -87,7 +87,7 @@ class Rooms {
     workers_[0].Post([&] {
       Authenticate(context);
       placing = Place(context, [&](Result<Placement> placement) {
-        if (placement) placement->ticket->Finished(StatusCode::kOk, false, "");
+        if (placement) placement->ticket->Finished({.code = StatusCode::kOk, .is_driver_answer = true});
         placed.set_value(placement.status());
       });
     });
@@ -116,7 +116,7 @@ class Rooms {
     if (!ticket) throw std::runtime_error("a call of a bound session was not placed in line");
     RecordOf record(SGW_RECORD_CALL_ENDED, context);
     pipeline_->Record(record.raw());
-    ticket->Finished(StatusCode::kOk, false, "");
+    ticket->Finished({.code = StatusCode::kOk, .is_driver_answer = true});
   }
 
  private:
