@@ -1,8 +1,8 @@
-// Queue: first in, first out, in one piece of memory that is not there before something is put in.
+// Queue: first in, first out, without memory before something is put in. References stay good while others come and go.
 #pragma once
 
-#include <algorithm>
-#include <boost/circular_buffer.hpp>
+#include <deque>
+#include <memory>
 #include <utility>
 
 namespace sgw::core {
@@ -11,22 +11,22 @@ template <typename T>
 class Queue {
  public:
   void push_back(T item) {
-    if (items_.full()) items_.set_capacity(std::max<std::size_t>(4, 2 * items_.capacity()));
-    items_.push_back(std::move(item));
+    if (!items_) items_ = std::make_unique<std::deque<T>>();
+    items_->push_back(std::move(item));
   }
-  void pop_front() { items_.pop_front(); }
+  void pop_front() { items_->pop_front(); }
   // Gives the memory back, too.
-  void clear() { items_ = boost::circular_buffer<T>(); }
+  void clear() { items_.reset(); }
 
-  bool empty() const { return items_.empty(); }
-  std::size_t size() const { return items_.size(); }
-  T& front() { return items_.front(); }
-  T& back() { return items_.back(); }
-  auto begin() { return items_.begin(); }
-  auto end() { return items_.end(); }
+  bool empty() const { return !items_ || items_->empty(); }
+  std::size_t size() const { return items_ ? items_->size() : 0; }
+  T& front() { return items_->front(); }
+  T& back() { return items_->back(); }
+  auto begin() { return items_ ? items_->begin() : typename std::deque<T>::iterator(); }
+  auto end() { return items_ ? items_->end() : typename std::deque<T>::iterator(); }
 
  private:
-  boost::circular_buffer<T> items_;
+  std::unique_ptr<std::deque<T>> items_;
 };
 
 }  // namespace sgw::core
