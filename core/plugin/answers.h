@@ -21,7 +21,8 @@ struct BindingAnswer {
 // start, quiesce, stop, admit: Status alone.
 struct Done {};
 
-using PluginAnswer = std::variant<std::monostate, Identity, Route, Lease, Snapshot, BindingAnswer, Done, Next, Status, Lapsed>;
+using PluginAnswer =
+    std::variant<std::monostate, Identity, Route, Lease, Snapshot, BindingAnswer, Done, Next, Status, Lapsed>;
 
 // Copies. Views with wild sizes are the plugin's fault and cut at 1 MiB.
 std::string TextOf(sgw_view view);

@@ -14,6 +14,7 @@
 #include "core/http2/client_connection.h"
 #include "core/http2/server_connection.h"
 #include "core/worker/acceptor.h"
+#include "tests/support/run_on.h"
 
 namespace sgw::core::testing {
 
@@ -158,14 +159,7 @@ class Pair {
   }
 
   // Runs the function on the worker and waits for it.
-  void Run(const std::function<void()>& function) {
-    std::promise<void> done;
-    worker().Post([&] {
-      function();
-      done.set_value();
-    });
-    done.get_future().get();
-  }
+  void Run(const std::function<void()>& function) { RunOn(worker(), function); }
 
   // Serves a connected socket, as if it had been accepted. On the worker.
   void Accept(Accepted accepted) {

@@ -54,9 +54,7 @@ void ScriptedGateway::Settle() {
   // Twice: what one of them does may be for another.
   for (int round = 0; round < 2; ++round) {
     for (std::size_t i = 0; i < workers.size(); ++i) On(i, [] {});
-    std::promise<void> done;
-    control.Post([&] { done.set_value(); });
-    done.get_future().get();
+    RunOn(control, [] {});
   }
 }
 

@@ -14,6 +14,7 @@
 #include "core/config/load.h"
 #include "core/pipeline/pipeline.h"
 #include "tests/core/pipeline/script.h"
+#include "tests/support/run_on.h"
 
 namespace sgw::core::testing {
 
@@ -49,16 +50,7 @@ class ScriptedGateway {
   // Runs the function on a worker and waits for it.
   template <typename F>
   auto On(std::size_t worker, F function) {
-    std::promise<decltype(function())> done;
-    workers[worker].Post([&] {
-      if constexpr (std::is_void_v<decltype(function())>) {
-        function();
-        done.set_value();
-      } else {
-        done.set_value(function());
-      }
-    });
-    return done.get_future().get();
+    return RunOn(workers[worker], function);
   }
   // Waits until the workers and the control thread have done what they had to do.
   void Settle();

@@ -1,5 +1,6 @@
 #include "core/plugin/host.h"
 #include "tests/core/plugin/plugin_rig.h"
+#include "tests/support/run_on.h"
 
 using namespace sgw;
 using namespace sgw::core;
@@ -52,14 +53,7 @@ class Asking {
     worker.Stop();
   }
 
-  void On(const std::function<void()>& function) {
-    std::promise<void> done;
-    worker.Post([&] {
-      function();
-      done.set_value();
-    });
-    done.get_future().wait();
-  }
+  void On(const std::function<void()>& function) { RunOn(worker, function); }
   // One question; the newest answer is kept.
   void Ask() {
     On([this] {

@@ -65,8 +65,8 @@ class GatewayRig {
     OnClient([this] { client.reset(); });
     relay->GiveUp();
     door->Close();
-    for (std::size_t i = 0; i < workers_.size(); ++i) OnWorker(workers_[i], [this, i] { (*pools_)[i].CloseAll(); });
-    for (std::size_t i = 0; i < workers_.size(); ++i) OnWorker(workers_[i], [] {});
+    for (std::size_t i = 0; i < workers_.size(); ++i) RunOn(workers_[i], [this, i] { (*pools_)[i].CloseAll(); });
+    for (std::size_t i = 0; i < workers_.size(); ++i) RunOn(workers_[i], [] {});
     workers_.Stop();
     client_worker_.Stop();
     door.reset();
@@ -117,7 +117,7 @@ class GatewayRig {
   static std::string MessageOf(Recorder& call) {
     return std::string((call.trailers.Find("grpc-message") ? call.trailers : call.headers).Get("grpc-message"));
   }
-  void OnClient(const std::function<void()>& function) { OnWorker(client_worker_, function); }
+  void OnClient(const std::function<void()>& function) { RunOn(client_worker_, function); }
   // The lines of the audit, or of its ids, once there are that many.
   std::vector<std::string> Audit(std::size_t count, const std::string& of = "") {
     std::vector<std::string> lines;
@@ -125,7 +125,7 @@ class GatewayRig {
       lines.clear();
       std::ifstream file(folder_ + "/audit" + of);
       for (std::string line; std::getline(file, line);) lines.push_back(line);
-      OnWorker(workers_[0], [] {});
+      RunOn(workers_[0], [] {});
     }
     return lines;
   }
@@ -140,15 +140,6 @@ class GatewayRig {
   std::shared_ptr<ClientConnection> client;
 
  private:
-  static void OnWorker(Worker& worker, const std::function<void()>& function) {
-    std::promise<void> done;
-    worker.Post([&] {
-      function();
-      done.set_value();
-    });
-    done.get_future().get();
-  }
-
   void BuildPipeline(const Options& options) {
     std::ostringstream text;
     text << "listeners: [{address: '127.0.0.1:0', open: true}]\nplugin_directories: [" SGW_TEST_PLUGINS "]\nplugins:\n";

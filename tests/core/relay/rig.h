@@ -61,16 +61,6 @@ class BareCall final : public StreamPair {
   std::function<void(BareCall*)> done_;
 };
 
-// Runs the function on the worker and waits for it.
-inline void RunOn(Worker& worker, const std::function<void()>& function) {
-  std::promise<void> done;
-  worker.Post([&] {
-    function();
-    done.set_value();
-  });
-  done.get_future().get();
-}
-
 // What became of a call.
 struct Ended {
   StreamPair::Outcome outcome;

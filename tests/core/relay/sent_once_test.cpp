@@ -55,7 +55,7 @@ TEST_CASE("a call of which anything was sent is never sent again") {
 }
 
 TEST_CASE("a call that waits behind another one's bytes goes elsewhere when its connection breaks off") {
-  std::promise<void> abort;
+  std::promise<void> stop, abort;
   const auto aborted = abort.get_future().share();
   RawDriver::Script script;
   script.is_unix = true;  // its buffers are small and never grow
@@ -66,6 +66,7 @@ TEST_CASE("a call that waits behind another one's bytes goes elsewhere when its 
   script.on_frame = [&](RawLink& link, const RawFrame& frame) {
     if (frame.type != RawFrame::kHeaders) return;
     if (link.index > 0) return link.Answer(frame.stream);
+    stop.set_value();  // reads no more
     aborted.wait();
     link.Close();
   };
@@ -75,6 +76,7 @@ TEST_CASE("a call that waits behind another one's bytes goes elsewhere when its 
   rig.plan.endpoints = {{.address = driver.address}};
   rig.Open(uploads);
   rig.Send(uploads, std::string(1'000'000, 'x'));
+  stop.get_future().wait();
   // Until the kernel takes no more.
   std::uint64_t taken = 0;
   for (int quiet = 0; quiet < 2'000; ++quiet) {

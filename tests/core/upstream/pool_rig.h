@@ -100,14 +100,7 @@ class PoolRig {
     workers_.Stop();
   }
 
-  void On(const std::function<void()>& function, std::size_t worker = 0) {
-    std::promise<void> done;
-    workers_[worker].Post([&] {
-      function();
-      done.set_value();
-    });
-    done.get_future().get();
-  }
+  void On(const std::function<void()>& function, std::size_t worker = 0) { RunOn(workers_[worker], function); }
   // Asks for a stream; the answer may come later.
   void Ask(Caller& caller, const std::string& address, std::size_t worker = 0) {
     On([&] { pools[worker].Get(address, "", caller); }, worker);
