@@ -9,7 +9,6 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <sstream>
@@ -21,20 +20,12 @@ using sgw::plugins::JsonLinesSettings;
 
 namespace {
 
-struct TempDir {
-  TempDir() {
-    char name[] = "/tmp/sgw-audit-XXXXXX";
-    path = mkdtemp(name);
-  }
-  ~TempDir() { std::filesystem::remove_all(path); }
-  std::string Read(const std::string& file) const {
-    std::ifstream in(path + "/" + file);
-    std::stringstream all;
-    all << in.rdbuf();
-    return all.str();
-  }
-  std::string path;
-};
+std::string Read(const TempDir& dir, const std::string& file) {
+  std::ifstream in(dir.path() + "/" + file);
+  std::stringstream all;
+  all << in.rdbuf();
+  return all.str();
+}
 
 sgw::Record Refusal() {
   return {.event = sgw::RecordEvent::kCallRefused,
@@ -61,15 +52,16 @@ TEST_CASE("a record is one line of JSON, and no byte of a client's leaves it") {
 TEST_CASE("what was told before the end is on disk after it, also when the file was rotated") {
   const TempDir dir;
   TestHost host;
-  PluginUnderTest audit(host, Linked<JsonLines, JsonLinesSettings>(), R"({"path": ")" + dir.path + R"(/audit.jsonl"})");
+  PluginUnderTest audit(host, Linked<JsonLines, JsonLinesSettings>(),
+                        R"({"path": ")" + dir.path() + R"(/audit.jsonl"})");
   REQUIRE(audit.Start().Wait().ok());
   audit.Write(Refusal());
   REQUIRE(audit.Quiesce().Wait().ok());
-  std::filesystem::rename(dir.path + "/audit.jsonl", dir.path + "/audit.jsonl.1");
+  std::filesystem::rename(dir.path() + "/audit.jsonl", dir.path() + "/audit.jsonl.1");
   audit.Write(Refusal());
   REQUIRE(audit.Quiesce().Wait().ok());
-  CHECK(dir.Read("audit.jsonl.1").find("7f3a91") != std::string::npos);
-  CHECK(dir.Read("audit.jsonl").find("7f3a91") != std::string::npos);
+  CHECK(Read(dir, "audit.jsonl.1").find("7f3a91") != std::string::npos);
+  CHECK(Read(dir, "audit.jsonl").find("7f3a91") != std::string::npos);
   CHECK(host.Metric("spark_gateway_audit_written_total") == 2);
 }
 
@@ -116,7 +108,7 @@ TEST_CASE("what a full disk tore apart spoils no later line, and all is well whe
   const TempDir dir;
   TestHost host;
   PluginUnderTest audit(host, Linked<JsonLines, JsonLinesSettings>(),
-                        R"({"path": ")" + dir.path + R"(/audit.jsonl", "on_full": "refuse"})");
+                        R"({"path": ")" + dir.path() + R"(/audit.jsonl", "on_full": "refuse"})");
   REQUIRE(audit.Start().Wait().ok());
   signal(SIGXFSZ, SIG_IGN);
   rlimit limit{};
@@ -126,12 +118,12 @@ TEST_CASE("what a full disk tore apart spoils no later line, and all is well whe
   audit.Write(Refusal());
   REQUIRE(audit.Quiesce().Wait().ok());
   setrlimit(RLIMIT_FSIZE, &limit);
-  CHECK(dir.Read("audit.jsonl").size() == 60);
+  CHECK(Read(dir, "audit.jsonl").size() == 60);
   CHECK_FALSE(audit.Admit({}).Wait().ok());
 
   audit.Write(Refusal());
   REQUIRE(audit.Quiesce().Wait().ok());
-  const std::string text = dir.Read("audit.jsonl");
+  const std::string text = Read(dir, "audit.jsonl");
   CHECK(text.substr(60) == "\n" + sgw::plugins::LineOf(Refusal()));
   CHECK(host.Metric("spark_gateway_audit_written_total") == 1);
   CHECK(host.Metric("spark_gateway_audit_failures_total") == 1);
@@ -141,19 +133,20 @@ TEST_CASE("what a full disk tore apart spoils no later line, and all is well whe
 
 TEST_CASE("a line that an earlier process left without its end is ended first") {
   const TempDir dir;
-  std::ofstream(dir.path + "/audit.jsonl") << "{\"time\":";
+  std::ofstream(dir.path() + "/audit.jsonl") << "{\"time\":";
   TestHost host;
-  PluginUnderTest audit(host, Linked<JsonLines, JsonLinesSettings>(), R"({"path": ")" + dir.path + R"(/audit.jsonl"})");
+  PluginUnderTest audit(host, Linked<JsonLines, JsonLinesSettings>(),
+                        R"({"path": ")" + dir.path() + R"(/audit.jsonl"})");
   REQUIRE(audit.Start().Wait().ok());
   audit.Write(Refusal());
   REQUIRE(audit.Quiesce().Wait().ok());
-  CHECK(dir.Read("audit.jsonl") == "{\"time\":\n" + sgw::plugins::LineOf(Refusal()));
+  CHECK(Read(dir, "audit.jsonl") == "{\"time\":\n" + sgw::plugins::LineOf(Refusal()));
 }
 
 TEST_CASE("while a slow reader keeps the queue full, records are dropped and counted") {
   for (const std::string on_full : {"drop", "refuse"}) {
     const TempDir dir;
-    const std::string fifo = dir.path + "/fifo";
+    const std::string fifo = dir.path() + "/fifo";
     REQUIRE(mkfifo(fifo.c_str(), 0600) == 0);
     const int reader = open(fifo.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC);
     TestHost host;

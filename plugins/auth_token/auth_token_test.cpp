@@ -3,7 +3,6 @@
 #include <doctest/doctest.h>
 #include <sgw/testing.h>
 
-#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 
@@ -15,16 +14,10 @@ using sgw::plugins::TokenSettings;
 namespace {
 
 struct TokenFile {
-  TokenFile() {
-    char name[] = "/tmp/sgw-token-XXXXXX";
-    folder = mkdtemp(name);
-    path = folder + "/tokens.yaml";
-  }
-  ~TokenFile() { std::filesystem::remove_all(folder); }
   void Write(const std::string& text) const { std::ofstream(path) << text; }
   std::string settings() const { return R"({"path": ")" + path + R"("})"; }
-  std::string folder;
-  std::string path;
+  const TempDir folder;
+  const std::string path = folder.path() + "/tokens.yaml";
 };
 
 PluginSource Source() { return Linked<Token, TokenSettings>(); }

@@ -3,7 +3,6 @@
 #include <doctest/doctest.h>
 #include <sgw/testing.h>
 
-#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 
@@ -15,16 +14,10 @@ using sgw::plugins::ReadServers;
 namespace {
 
 struct ServerFile {
-  ServerFile() {
-    char name[] = "/tmp/sgw-servers-XXXXXX";
-    folder = mkdtemp(name);
-    path = folder + "/servers.yaml";
-  }
-  ~ServerFile() { std::filesystem::remove_all(folder); }
   void Write(const std::string& text) const { std::ofstream(path) << text; }
   std::string settings() const { return R"({"path": ")" + path + R"("})"; }
-  std::string folder;
-  std::string path;
+  const TempDir folder;
+  const std::string path = folder.path() + "/servers.yaml";
 };
 
 std::string FirstOf(PluginUnderTest& discovery, const char* name_space) {

@@ -7,4 +7,5 @@
 
 #include <sgw/testing/fake_call.h>
 #include <sgw/testing/plugin_under_test.h>
+#include <sgw/testing/temp_dir.h>
 #include <sgw/testing/test_host.h>

@@ -2,6 +2,7 @@
 
 #include <doctest/doctest.h>
 #include <grpcpp/grpcpp.h>
+#include <sgw/testing/temp_dir.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -21,15 +22,13 @@ namespace fs = std::filesystem;
 namespace {
 
 struct Fixture {
-  Fixture() { REQUIRE(mkdtemp(folder) != nullptr); }
-  ~Fixture() { fs::remove_all(folder); }
-  std::string path() const { return std::string(folder) + "/run/admin.sock"; }
+  std::string path() const { return folder.path() + "/run/admin.sock"; }
   std::string address() const { return "unix:" + path(); }
   std::unique_ptr<api::Admin::Stub> Stub() const {
     return api::Admin::NewStub(grpc::CreateChannel(address(), grpc::InsecureChannelCredentials()));
   }
 
-  char folder[32] = "/tmp/sgw-admin-XXXXXX";
+  const sgw::testing::TempDir folder;
   FakeBackend backend;
 };
 

@@ -8,6 +8,7 @@
 #include <openssl/ssl.h>
 #include <openssl/x509.h>
 #include <poll.h>
+#include <sgw/testing/temp_dir.h>
 
 #include <atomic>
 #include <cstdio>
@@ -21,10 +22,9 @@ namespace sgw::core::testing {
 
 // A listener's context with a fresh certificate that signs itself.
 inline std::shared_ptr<const TlsServerContext> OwnCertificate() {
-  char folder[] = "/tmp/tls_test_XXXXXX";
-  REQUIRE(mkdtemp(folder));
-  const std::string certificate_file = std::string(folder) + "/tls.crt";
-  const std::string key_file = std::string(folder) + "/tls.key";
+  const sgw::testing::TempDir folder;
+  const std::string certificate_file = folder.path() + "/tls.crt";
+  const std::string key_file = folder.path() + "/tls.key";
   EVP_PKEY* const key = EVP_EC_gen("P-256");
   X509* const certificate = X509_new();
   ASN1_INTEGER_set(X509_get_serialNumber(certificate), 1);
@@ -44,9 +44,6 @@ inline std::shared_ptr<const TlsServerContext> OwnCertificate() {
   X509_free(certificate);
   EVP_PKEY_free(key);
   const auto loaded = TlsServerContext::Load(certificate_file, key_file);
-  std::remove(certificate_file.c_str());
-  std::remove(key_file.c_str());
-  std::remove(folder);
   REQUIRE(loaded);
   return *loaded;
 }

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <doctest/doctest.h>
+#include <sgw/testing/temp_dir.h>
 
 #include <atomic>
 #include <chrono>

@@ -1,7 +1,7 @@
 // Everything between a listener and a driver, for tests: real plugins, pipeline, sessions, relay and listener.
 #pragma once
 
-#include <stdlib.h>
+#include <sgw/testing/temp_dir.h>
 
 #include <fstream>
 #include <sstream>
@@ -39,9 +39,6 @@ class GatewayRig {
 
   explicit GatewayRig(Pair::ServeFn serve) : GatewayRig(std::move(serve), Options{}) {}
   GatewayRig(Pair::ServeFn serve, const Options& options) : driver(std::move(serve)) {
-    char folder[] = "/tmp/relay_test_XXXXXX";
-    REQUIRE(mkdtemp(folder));
-    folder_ = folder;
     control_.Start();
     services_ = std::make_unique<HostServices>(metrics, control_, nullptr);
     BuildPipeline(options);
@@ -123,7 +120,7 @@ class GatewayRig {
     std::vector<std::string> lines;
     for (int i = 0; lines.size() < count && i < 100'000; ++i) {
       lines.clear();
-      std::ifstream file(folder_ + "/audit" + of);
+      std::ifstream file(folder_.path() + "/audit" + of);
       for (std::string line; std::getline(file, line);) lines.push_back(line);
       RunOn(workers_[0], [] {});
     }
@@ -147,13 +144,13 @@ class GatewayRig {
     for (const auto& more : options.more_drivers) text << ", '" << more << "'";
     text << "], token: '" << options.driver_token << "'}\n";
     if (options.has_auth) text << "  people: {use: relay_test_auth}\n";
-    if (options.has_audit) text << "  trail: {use: relay_test_audit, path: " << folder_ << "/audit}\n";
+    if (options.has_audit) text << "  trail: {use: relay_test_audit, path: " << folder_.path() << "/audit}\n";
     text << "pipeline:\n";
     if (options.has_auth) text << "  - auth: people\n";
     text << "  - discovery: servers\n";
     if (options.has_audit) text << "  - audit: trail\n";
     Complaints complaints("test.yaml");
-    auto config = ParseConfig(text.str(), folder_, complaints);
+    auto config = ParseConfig(text.str(), folder_.path(), complaints);
     INFO(complaints.Text());
     REQUIRE(config);
     config_ = *config;
@@ -166,7 +163,7 @@ class GatewayRig {
     pipeline_ = std::make_shared<const Pipeline>(config_, generation_, metrics);
   }
 
-  std::string folder_;
+  const sgw::testing::TempDir folder_;
   Config config_;
   Worker control_{"control"};
   Worker client_worker_{"client"};

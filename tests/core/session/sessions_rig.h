@@ -1,6 +1,8 @@
 // SessionsRig: Sessions over scripted plugins, and callers that use them.
 #pragma once
 
+#include <sgw/testing/temp_dir.h>
+
 #include <filesystem>
 
 #include "core/session/sessions.h"
@@ -19,23 +21,7 @@ inline const std::string kS2 = "22222222-2222-4222-8222-222222222222";
 inline const std::string kS3 = "33333333-3333-4333-8333-333333333333";
 inline const std::string kOp = "99999999-9999-4999-8999-999999999999";
 
-// A folder of its own that goes with it.
-class TempDir {
- public:
-  TempDir() {
-    char name[] = "/tmp/sgw-test-XXXXXX";
-    REQUIRE(mkdtemp(name) != nullptr);
-    path_ = name;
-  }
-  ~TempDir() {
-    std::error_code ignored;
-    std::filesystem::remove_all(path_, ignored);
-  }
-  const std::string& path() const { return path_; }
-
- private:
-  std::string path_;
-};
+using sgw::testing::TempDir;
 
 class SessionsRig : public ScriptedGateway {
  public:

@@ -4,7 +4,7 @@
 #include <arpa/inet.h>
 #include <doctest/doctest.h>
 #include <netinet/in.h>
-#include <stdlib.h>
+#include <sgw/testing/temp_dir.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -116,14 +116,11 @@ class RawDriver {
   explicit RawDriver(Script script) : script_(std::move(script)) {
     fd_ = socket(script_.is_unix ? AF_UNIX : AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     if (script_.is_unix) {
-      char folder[] = "/tmp/raw_driver_XXXXXX";
-      REQUIRE(mkdtemp(folder));
-      folder_ = folder;
       sockaddr_un name{};
       name.sun_family = AF_UNIX;
-      (folder_ + "/socket").copy(name.sun_path, sizeof(name.sun_path) - 1);
+      (folder_.path() + "/socket").copy(name.sun_path, sizeof(name.sun_path) - 1);
       REQUIRE(bind(fd_, reinterpret_cast<sockaddr*>(&name), sizeof(name)) == 0);
-      address = "unix:" + folder_ + "/socket";
+      address = "unix:" + folder_.path() + "/socket";
     } else {
       sockaddr_in name{};
       name.sin_family = AF_INET;
@@ -141,10 +138,6 @@ class RawDriver {
     close(fd_);
     for (const auto& link : links) link->Close();
     for (auto& reader : readers_) reader.join();
-    if (script_.is_unix) {
-      unlink((folder_ + "/socket").c_str());
-      rmdir(folder_.c_str());
-    }
   }
 
   // Until then a connection is refused.
@@ -214,7 +207,7 @@ class RawDriver {
 
   Script script_;
   int fd_;
-  std::string folder_;
+  const sgw::testing::TempDir folder_;
   std::thread acceptor_;
   std::vector<std::thread> readers_;
   std::mutex mutex_;  // Guards links, frames, ended, readers_.

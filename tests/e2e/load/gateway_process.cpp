@@ -42,10 +42,7 @@ std::string After(const std::string& text, const std::string& key) {
 }  // namespace
 
 GatewayProcess::GatewayProcess(const std::string& driver, const std::string& more) {
-  char folder[] = "/tmp/gateway_load_XXXXXX";
-  REQUIRE(mkdtemp(folder));
-  folder_ = folder;
-  std::ofstream(folder_ + "/gateway.yaml")
+  std::ofstream(folder_.path() + "/gateway.yaml")
       << R"({"listeners": [{"address": "127.0.0.1:0"}], "workers": 1, "plugins": {
 "who": {"use": "auth_anonymous", "default_subject": "somebody"},
 "tenants": {"use": "router_headers", "namespace": "{team}-{environment}", "default_team": "ready", "default_environment": "x"},
@@ -57,18 +54,18 @@ GatewayProcess::GatewayProcess(const std::string& driver, const std::string& mor
 "pipeline": [{"auth": "who"}, {"router": "tenants"}, {"discovery": "drivers"},
 {"hot-pool": "pool", "create": true}, {"metrics": "meters"}],
 "admin": {"address": "unix:)"
-      << folder_ << R"(/admin.sock", "http": "127.0.0.1:0"})" << (more.empty() ? "" : ", ") << more << "}\n";
-  const std::string ports = folder_ + "/ports.json";
+      << folder_.path() << R"(/admin.sock", "http": "127.0.0.1:0"})" << (more.empty() ? "" : ", ") << more << "}\n";
+  const std::string ports = folder_.path() + "/ports.json";
   pid_ = fork();
   if (pid_ == 0) {
-    const std::string log = folder_ + "/log";
+    const std::string log = folder_.path() + "/log";
     if (std::freopen(log.c_str(), "w", stderr) == nullptr) _exit(127);
-    execl(SGW_BINARY, SGW_BINARY, "serve", "--config", (folder_ + "/gateway.yaml").c_str(), "--ports-file",
+    execl(SGW_BINARY, SGW_BINARY, "serve", "--config", (folder_.path() + "/gateway.yaml").c_str(), "--ports-file",
           ports.c_str(), nullptr);
     _exit(127);
   }
   for (int i = 0; i < 2000 && !std::filesystem::exists(ports); ++i) std::this_thread::sleep_for(10ms);
-  INFO(ReadAll(folder_ + "/log"));
+  INFO(ReadAll(folder_.path() + "/log"));
   REQUIRE(std::filesystem::exists(ports));
   const std::string text = ReadAll(ports);
   address = After(text, "address");
@@ -80,8 +77,6 @@ GatewayProcess::~GatewayProcess() {
     kill(pid_, SIGKILL);
     waitpid(pid_, nullptr, 0);
   }
-  std::error_code ignored;
-  std::filesystem::remove_all(folder_, ignored);
 }
 
 void GatewayProcess::Signal(int signal) { kill(pid_, signal); }

@@ -1,6 +1,7 @@
 // The real gateway as a process, and clients of ours that read or do not, for tests of how it carries loads.
 #pragma once
 
+#include <sgw/testing/temp_dir.h>
 #include <sys/types.h>
 
 #include <string>
@@ -32,7 +33,7 @@ class GatewayProcess {
   std::string address;
 
  private:
-  std::string folder_;
+  const sgw::testing::TempDir folder_;
   std::string http_;
   pid_t pid_ = -1;
 };
