@@ -30,6 +30,8 @@ struct MtlsSettings {
 
 class Mtls : public Authenticator {
  public:
+  static constexpr bool kNeedsCertificates = true;
+
   explicit Mtls(MtlsSettings settings) : settings_(std::move(settings)) {}
 
   AuthAnswer Authenticate(const AuthCall& call) override;

@@ -42,8 +42,8 @@
  * <setting>: {"name":"timeout","type":"duration","required":false,"default":"2s","doc":"..."}; `type` is one of bool,
  * integer, number, string, secret, duration, size, list, map, object; list and map have "of":<setting without name>, and
  * object has "settings":[<setting>...]. `default` is text as it would stand in the YAML and absent when there is none.
- * Capabilities: "next" (an ask may answer Next), "create" (a hot pool that can make servers on demand), "admit" (an
- * audit that gives a verdict at an operation's start). The array needs no relocation: it is read without running code. */
+ * Capabilities: "next" (an ask may answer Next), "create" (a pool that can make servers on demand), "admit" (an audit that
+ * gives a verdict at an operation's start), "certificates" (knows TLS peers). The array has no relocation: no code runs. */
 #define SGW_TAG_MAGIC "sgw-tag-1\n"
 
 /* True when the sized struct behind `s` is large enough to hold `member`. */

@@ -14,7 +14,8 @@ namespace sgw {
 //
 // Safe for concurrent use. Authenticate() runs on a worker thread and never blocks.
 //
-// Capability: `static constexpr bool kMaySayNext = false;` for one that never says Next.
+// Capabilities: `static constexpr bool kMaySayNext = false;` for one that never says Next, and
+// `static constexpr bool kNeedsCertificates = true;` for one that is of no use where no listener asks for certificates.
 class Authenticator : public Plugin {
  public:
   // Identity: this is who it is. AsClaimed: take the client's word. Lapsed: good for the sessions that run. Next: this

@@ -68,6 +68,15 @@ constexpr bool Admits() {
   }
 }
 
+template <typename Class>
+constexpr bool NeedsCertificates() {
+  if constexpr (requires { Class::kNeedsCertificates; }) {
+    return Class::kNeedsCertificates;
+  } else {
+    return false;
+  }
+}
+
 constexpr std::string_view SanitizerName() {
 #if defined(__SANITIZE_ADDRESS__)
   return "address";
@@ -102,6 +111,7 @@ constexpr void AppendTag(std::string& out, std::string_view name) {
   add(MaySayNext<Kind, Class>(), "next");
   add(CanCreate<Class>(), "create");
   add(Admits<Class>(), "admit");
+  add(NeedsCertificates<Class>(), "certificates");
   out += "],\"settings\":[";
   AppendMembers(out, S{});
   out += "]}";
