@@ -28,8 +28,13 @@ Result<Endpoint> EndpointOf(const YAML::Node& node) {
         endpoint.incarnation = member.second.as<std::string>();
       else if (key == "weight")
         endpoint.weight = member.second.as<std::uint32_t>();
+      else if (key == "tls")
+        endpoint.tls = member.second.as<bool>() ? Tls::kOn : Tls::kOff;
+      else if (key == "server_name")
+        endpoint.server_name = member.second.as<std::string>();
       else
-        return Wrong(member.first, "there is no '" + key + "'; a server has address, incarnation, weight");
+        return Wrong(member.first,
+                     "there is no '" + key + "'; a server has address, incarnation, weight, tls, server_name");
     }
   } else {
     return Wrong(node, "a server is an address, or {address: ..., incarnation: ..., weight: ...}");

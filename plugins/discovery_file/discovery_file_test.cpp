@@ -92,6 +92,18 @@ TEST_CASE("a file that is not there ends the start") {
   CHECK(discovery.Start().Wait().message() == "cannot read /nowhere/servers.yaml");
 }
 
+TEST_CASE("a server says whether it is reached by TLS, and by which name; otherwise the gateway's configuration does") {
+  const auto table =
+      ReadServers("a: [h:1, {address: h:2, tls: true, server_name: x.acme.com}, {address: h:3, tls: off}]\n");
+  REQUIRE(table);
+  const std::vector<sgw::Endpoint>& servers = table->at("a");
+  CHECK(servers[0].tls == sgw::Tls::kConfigured);
+  CHECK(servers[1].tls == sgw::Tls::kOn);
+  CHECK(servers[1].server_name == "x.acme.com");
+  CHECK(servers[2].tls == sgw::Tls::kOff);
+  CHECK(ReadServers("a: [{address: h:1, tls: perhaps}]\n").status().message().find("line 1: ") == 0);
+}
+
 TEST_CASE("each mistake in the file is said with its line") {
   const auto said = [](const std::string& text) { return ReadServers(text).status().message(); };
   CHECK(said("- a\n").find("line 1: the file is a map") == 0);

@@ -32,6 +32,14 @@ std::string Shortened(std::string_view line) {
   return std::string(line.substr(0, size)) + "...";
 }
 
+// In plain text whatever the gateway's configuration says of drivers: Spark has no TLS of its own, and nothing leaves
+// the machine.
+Endpoint LocalEndpoint(std::string address, const std::string& id) {
+  Endpoint endpoint{.address = std::move(address), .incarnation = id};
+  endpoint.tls = Tls::kOff;
+  return endpoint;
+}
+
 std::string Explain(const ChildExit& how) {
   if (!how.error.empty()) return "could not be started: " + how.error;
   if (how.signal == SIGKILL) return "killed, perhaps out of memory";
@@ -59,7 +67,7 @@ void LocalProcesses::Start(const Route& route, std::string id, PhaseReport phase
   if (picks_port_) {
     port = PickPort();
     if (port.empty()) return done(Unavailable("no free port on 127.0.0.1 was found"));
-    endpoint = Endpoint{.address = kLoopback + port, .incarnation = id};
+    endpoint = LocalEndpoint(kLoopback + port, id);
   }
   Result<ChildSpec> spec = MakeSpec(route, id, port);
   if (!spec) return done(spec.status());
@@ -120,7 +128,7 @@ void LocalProcesses::OnLine(const std::string& id, std::string_view line) {
   if (process->endpoint) return;
   const std::optional<std::string> address = FindAddress(line, settings_.ready_line);
   if (!address) return;
-  process->endpoint = Endpoint{.address = *address, .incarnation = id};
+  process->endpoint = LocalEndpoint(*address, id);
   process->phase("waiting until the server answers");
   Probe(id);
 }
