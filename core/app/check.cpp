@@ -8,9 +8,9 @@
 
 #include "core/app/gateway.h"
 #include "core/app/load_all.h"
+#include "core/app/tls_files.h"
 #include "core/app/usage.h"
 #include "core/config/address.h"
-#include "core/http2/tls.h"
 
 namespace sgw::core {
 namespace {
@@ -53,8 +53,12 @@ bool IsDeeplyGood(const Loaded& loaded) {
   Complaints complaints(config.file);
   for (const ListenerConfig& listener : config.listeners) {
     if (!listener.has_tls()) continue;
-    const auto tls = TlsServerContext::Load(listener.certificate, listener.key);
+    const auto tls = TlsContext::ForListener(TlsOf(listener));
     if (!tls) complaints.Error(listener.place, tls.status().message());
+  }
+  if (config.upstream.has_tls()) {
+    const auto tls = TlsContext::ForDrivers(TlsOf(config.upstream));
+    if (!tls) complaints.Error(config.upstream.place, tls.status().message());
   }
   if (!config.sessions.state.empty() && !IsWritable(config.sessions.state))
     complaints.Error({}, "sessions.state: cannot write " + config.sessions.state);

@@ -72,6 +72,12 @@ Gateway::~Gateway() {
 
 Status Gateway::Start() {
   control_.Start();
+  if (config_.upstream.has_tls()) {
+    const TlsFiles files = TlsOf(config_.upstream);
+    auto tls = tls_.Keep("upstream", files, [files] { return TlsContext::ForDrivers(files); });
+    if (!tls) return tls.status();
+    services_.driver_tls = *std::move(tls);
+  }
   auto generation = Generation::Create(config_, plugins_, services_);
   if (!generation) return generation.status();
   generation_ = *std::move(generation);
@@ -92,6 +98,7 @@ Status Gateway::Start() {
                  {{"reason", reason}})
         .Add(1);
   };
+  to_drivers.tls = services_.driver_tls;
   upstreams_ = std::make_unique<UpstreamPools>(*workers_, endpoints_, to_drivers);
   relay_ = std::make_unique<Relay>(*workers_, *upstreams_, Relay::Setup{pipeline_, sessions_.get(), metrics_});
   door_ = std::make_unique<FrontDoor>(*workers_, *relay_, ClientOptions(config_, budget_),
@@ -115,9 +122,10 @@ Status Gateway::Start() {
 
 Status Gateway::Listen() {
   for (const ListenerConfig& listener : config_.listeners) {
-    std::shared_ptr<const TlsServerContext> tls;
+    std::shared_ptr<const TlsSource> tls;
     if (listener.has_tls()) {
-      auto loaded = TlsServerContext::Load(listener.certificate, listener.key);
+      const ListenerTls settings = TlsOf(listener);
+      auto loaded = tls_.Keep(listener.name, settings.files, [settings] { return TlsContext::ForListener(settings); });
       if (!loaded) return loaded.status();
       tls = *std::move(loaded);
     }

@@ -10,6 +10,7 @@
 #include "core/admin/admin_server.h"
 #include "core/admin/backend.h"
 #include "core/admin/http_server.h"
+#include "core/app/tls_files.h"
 #include "core/config/config.h"
 #include "core/pipeline/pipeline.h"
 #include "core/plugin/generation.h"
@@ -70,6 +71,7 @@ class Gateway final : public AdminBackend {
   InspectedPlugins plugins_;
   BufferBudget budget_;
   MetricsRegistry metrics_;
+  TlsWatch tls_{metrics_};
   Worker control_{"control"};
   HostServices services_;
   EndpointTable endpoints_;

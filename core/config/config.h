@@ -21,9 +21,14 @@ struct ListenerConfig {
   std::string address;  // "127.0.0.1:15002", "[::]:15002", "unix:/run/gateway.sock"
   std::string certificate;
   std::string key;
-  bool is_open = false;  // permits a pipeline without an auth step
+  std::string min_version;  // "1.2" or "1.3" with TLS
+  std::string client_ca;    // empty: clients are not asked for certificates
+  std::string client_crl;
+  std::string client_mode;  // "required" or "optional" with a client_ca
+  bool is_open = false;     // permits a pipeline without an auth step
   Place place;
   bool has_tls() const { return !certificate.empty(); }
+  bool asks_for_certificates() const { return !client_ca.empty(); }
 };
 
 struct PluginConfig {
@@ -75,6 +80,11 @@ struct LimitsConfig {
 struct UpstreamConfig {
   milliseconds connect_timeout = 5s;
   milliseconds idle_timeout = 10min;
+  std::string ca;  // empty: servers are reached without TLS
+  std::string certificate;
+  std::string key;
+  Place place;  // of its `tls`
+  bool has_tls() const { return !ca.empty(); }
 };
 
 struct DrainConfig {

@@ -35,6 +35,13 @@ void ReadListener(const Value& value, const std::string& where, Config& config, 
   if (tls && (!tls->Find("certificate") || !tls->Find("key"))) {
     complaints.Error(tls->place, where + ".tls needs 'certificate' and 'key', both PEM files");
   }
+  const Value* client = tls ? tls->Find("client") : nullptr;
+  if (client && !client->Find("ca")) {
+    complaints.Error(client->place,
+                     where + ".tls.client needs 'ca', a PEM file with the authorities of its certificates");
+  }
+  if (listener.has_tls() && listener.min_version.empty()) listener.min_version = "1.2";
+  if (listener.asks_for_certificates() && listener.client_mode.empty()) listener.client_mode = "required";
   if (!value.is_broken && value.kind == Value::Kind::kMap && !value.Find("address")) {
     complaints.Error(value.place, where + " needs 'address', for example 127.0.0.1:15002");
   }
@@ -115,6 +122,15 @@ void ReadPlugins(const Value& map, Config& config, Complaints& complaints) {
   for (const auto& member : map.map) ReadPlugin(member, config, complaints);
 }
 
+void CheckUpstreamTls(const Value& tls, Config& config, Complaints& complaints) {
+  config.upstream.place = tls.place;
+  if (!tls.Find("ca"))
+    complaints.Error(tls.place, "upstream.tls needs 'ca', a PEM file with the authorities of servers");
+  if ((tls.Find("certificate") == nullptr) != (tls.Find("key") == nullptr)) {
+    complaints.Error(tls.place, "upstream.tls needs both 'certificate' and 'key', or neither");
+  }
+}
+
 // What is allowed and yet hardly meant.
 void Doubt(const Config& config, Complaints& complaints) {
   const LimitsConfig& limits = config.limits;
@@ -160,6 +176,8 @@ Config ReadConfigText(const std::string& text, const std::string& directory, Com
   reader.Texts("plugin_directories", config.plugin_directories);
   for (std::string& one : config.plugin_directories) one = Absolute(one, directory);
   VisitSections(config, reader);
+  const Value* const upstream = root->Find("upstream");
+  if (const Value* const tls = upstream ? upstream->Find("tls") : nullptr) CheckUpstreamTls(*tls, config, complaints);
   Doubt(config, complaints);
   return config;
 }

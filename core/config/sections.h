@@ -19,6 +19,12 @@ void VisitListener(Listener& listener, Visitor& v) {
   v.Section("tls", [&](auto& tls) {
     tls.Path("certificate", listener.certificate);
     tls.Path("key", listener.key);
+    tls.Word("min_version", listener.min_version, {"1.2", "1.3"});
+    tls.Section("client", [&](auto& client) {
+      client.Path("ca", listener.client_ca);
+      client.Path("crl", listener.client_crl);
+      client.Word("mode", listener.client_mode, {"required", "optional"});
+    });
   });
   v.Bool("open", listener.is_open);
 }
@@ -70,6 +76,11 @@ void VisitSections(Config& config, Visitor& v) {
   v.Section("upstream", [&](auto& section) {
     section.Duration("connect_timeout", config.upstream.connect_timeout, 10ms, 10min);
     section.Duration("idle_timeout", config.upstream.idle_timeout, 1s, 7 * 24h);
+    section.Section("tls", [&](auto& tls) {
+      tls.Path("ca", config.upstream.ca);
+      tls.Path("certificate", config.upstream.certificate);
+      tls.Path("key", config.upstream.key);
+    });
   });
   v.Section("drain", [&](auto& section) {
     section.Duration("delay", config.drain.delay, 0ms, 1h);

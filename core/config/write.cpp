@@ -24,7 +24,10 @@ class MapWriter {
   void Duration(const std::string& key, milliseconds value, milliseconds, milliseconds) {
     Plain(key, FormatDuration(value));
   }
-  void Word(const std::string& key, const std::string& word, const std::vector<std::string>&) { Name(key, word); }
+  // An empty word is one of something that is not there.
+  void Word(const std::string& key, const std::string& word, const std::vector<std::string>&) {
+    if (!word.empty()) Name(key, word);
+  }
   template <typename Keys>
   void Section(const std::string& key, const Keys& keys) {
     MapWriter writer;

@@ -24,6 +24,9 @@ constexpr std::uint32_t kMaxFrame = 1024 * 1024;
 constexpr unsigned kUserTimeoutMs = 30'000;  // also ends the kernel's keepalive
 constexpr int kKeepaliveSeconds = 10;
 
+// For callers, who can do nothing about it.
+constexpr const char* kNoTls = "it and the gateway do not trust each other (TLS); the gateway's log says why";
+
 constexpr int kMaxLookups = 64;
 std::atomic<int> running_lookups{0};
 
@@ -154,6 +157,28 @@ void ClientConnection::Connected(int fd) {
   setsockopt(early_->fd(), IPPROTO_TCP, TCP_KEEPIDLE, &kKeepaliveSeconds, sizeof(kKeepaliveSeconds));
   setsockopt(early_->fd(), IPPROTO_TCP, TCP_KEEPINTVL, &kKeepaliveSeconds, sizeof(kKeepaliveSeconds));
   setsockopt(early_->fd(), IPPROTO_TCP, TCP_USER_TIMEOUT, &kUserTimeoutMs, sizeof(kUserTimeoutMs));
+  if (!setup_.is_tls) return BeginHttp2();
+  if (!setup_.tls) return Distrust("there is no upstream.tls.ca to trust it by");
+  ssl_st* const tls = setup_.tls->ConnectTo(setup_.server_name);
+  if (!tls) return Distrust("'" + setup_.server_name + "' is no name that a certificate can carry");
+  early_->StartTls(tls);
+  last_error_ = "connected, but the TLS handshake did not end";
+  Handshake();
+}
+
+void ClientConnection::Handshake() {
+  if (is_closed()) return;
+  const ssize_t result = early_->Handshake();
+  if (result == Transport::kAgain) {
+    return early_->WaitForRead([self = shared_from_this(), this] { Handshake(); });
+  }
+  if (result != 1 && early_->tls_error().empty()) return Fail("the connection ended in the TLS handshake");
+  if (result != 1) return Distrust(early_->tls_error());
+  if (early_->protocol() != "h2") return Distrust("it speaks no HTTP/2 (ALPN)");
+  BeginHttp2();
+}
+
+void ClientConnection::BeginHttp2() {
   last_error_ = "connected, but no HTTP/2 SETTINGS came";
   const std::array settings = {
       nghttp2_settings_entry{NGHTTP2_SETTINGS_ENABLE_PUSH, 0},
@@ -173,6 +198,11 @@ void ClientConnection::Fail(const std::string& why) {
   setup_.on_closed = nullptr;
   Close();
   if (on_ready) on_ready(Unavailable("cannot connect to " + setup_.address + ": " + why));
+}
+
+void ClientConnection::Distrust(const std::string& why) {
+  distrust_ = "TLS with '" + setup_.server_name + "': " + why;
+  Fail(kNoTls);
 }
 
 void ClientConnection::OnPeerSettings() {
@@ -230,7 +260,17 @@ void ClientConnection::OnClosed() {
   setup_.on_streams_changed = nullptr;
   if (const auto on_ready = std::exchange(setup_.on_ready, nullptr)) {
     setup_.on_closed = nullptr;
-    return on_ready(Unavailable("cannot connect to " + setup_.address + ": the connection ended at once"));
+    std::string why = "the connection ended at once";
+    if (setup_.is_tls && transport_) {
+      // With TLS 1.3 a server says after the handshake, if at all, that it does not take our certificate.
+      const std::string& said = transport_->tls_error();
+      distrust_ =
+          "TLS with '" + setup_.server_name + "': " +
+          (said.empty() ? "it ended the connection after the handshake: does it want another certificate of ours?"
+                        : said);
+      why = kNoTls;
+    }
+    return on_ready(Unavailable("cannot connect to " + setup_.address + ": " + why));
   }
   if (const auto on_closed = std::exchange(setup_.on_closed, nullptr)) on_closed();
 }

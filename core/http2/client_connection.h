@@ -21,10 +21,13 @@ class ClientConnection final : public Connection {
     std::function<void(const Status&)> on_ready;
     std::function<void()> on_closed;           // after on_ready was OK, once
     std::function<void()> on_streams_changed;  // one ended: there may be room for another
+    bool is_tls = false;
+    std::shared_ptr<const TlsContext> tls{};  // null with is_tls: the server is not reached
+    std::string server_name{};                // with TLS: the name or IP address that the certificate must carry
   };
 
-  // Resolves, connects and exchanges SETTINGS, without blocking. On the worker. Whoever wants on_ready keeps what is
-  // returned.
+  // Resolves, connects, shakes hands and exchanges SETTINGS, without blocking. On the worker. Whoever wants on_ready
+  // keeps what is returned.
   static std::shared_ptr<ClientConnection> Connect(Worker& worker, Setup setup);
   ClientConnection(Worker& worker, Setup setup);
 
@@ -36,6 +39,9 @@ class ClientConnection final : public Connection {
   bool can_open() const;
   // Takes no new streams for good: the peer said so, or it closes when idle.
   bool is_leaving() const { return is_leaving_ || is_closed(); }
+  // After on_ready was not OK: somebody is there, and this, for operators, is why TLS did not trust it or was not let
+  // in. Empty: nobody was there.
+  const std::string& distrust() const { return distrust_; }
   // Closes now if no stream is open, otherwise when the last has ended.
   void CloseWhenIdle();
 
@@ -44,7 +50,10 @@ class ClientConnection final : public Connection {
   void Resolved();
   void TryNext();
   void Connected(int fd);
+  void Handshake();
+  void BeginHttp2();
   void Fail(const std::string& why);
+  void Distrust(const std::string& why);
   void OnGoaway(std::int32_t last_stream_id) override;
   void OnPeerSettings() override;
   void OnStreamsChanged() override;
@@ -55,6 +64,7 @@ class ClientConnection final : public Connection {
   std::unique_ptr<Transport> early_;
   Timer deadline_;
   std::string last_error_ = "no address";
+  std::string distrust_;
   bool is_ready_ = false;
   bool is_leaving_ = false;
 };

@@ -2,6 +2,7 @@
 
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <spdlog/spdlog.h>
 #include <sys/socket.h>
 
 #include <array>
@@ -52,7 +53,8 @@ void ServerConnection::Recognise() {
   }
   if (setup_.tls) {
     if (first[0] != kTlsHandshake) return GiveUp("plain_on_tls_port");
-    early_->StartTls(setup_.tls->NewConnection());
+    verified_by_ = setup_.tls->version();
+    early_->StartTls(setup_.tls->context()->Accept());
     return Handshake();
   }
   if (first[0] == kTlsHandshake) return GiveUp("tls_on_plain_port");
@@ -68,7 +70,11 @@ void ServerConnection::Handshake() {
   if (result == Transport::kAgain) {
     return early_->WaitForRead([self = shared_from_this(), this] { Handshake(); });
   }
-  if (result != 1) return GiveUp("tls_handshake");
+  if (result != 1) {
+    spdlog::debug("{}: TLS with {}: {}", setup_.listener, setup_.peer_address, early_->tls_error());
+    Incident(early_->has_refused_peer() ? "client_certificate" : "tls_handshake");
+    return EndEarly();  // the peer is to read the alert
+  }
   if (early_->protocol() != "h2") return AnswerHttp1();
   tls_peer_ = std::make_shared<const TlsPeer>(early_->tls_peer());
   BeginHttp2();
@@ -82,6 +88,10 @@ void ServerConnection::AnswerHttp1() {
       "This is a Spark Gateway: it speaks gRPC over HTTP/2. Use sc://HOST:PORT with Spark.\n";
   const iovec part{const_cast<char*>(kAnswer.data()), kAnswer.size()};
   early_->Write(&part, 1);
+  EndEarly();
+}
+
+void ServerConnection::EndEarly() {
   deadline_.Cancel();
   // Until then it counts as a connection.
   Transport::CloseGently(worker_, std::move(early_), [self = shared_from_this(), this] { Close(); });
@@ -122,13 +132,23 @@ void ServerConnection::OnPeerSettings() {
   if (!is_draining_) deadline_.Cancel();
 }
 
+void ServerConnection::VerifyPeerAgain() {
+  if (!tls_peer_ || !tls_peer_->verified) return;
+  const std::uint64_t version = setup_.tls->version();
+  if (version == verified_by_) return;
+  verified_by_ = version;
+  peer_status_ = setup_.tls->context()->VerifyPeer(transport_->tls());
+}
+
 void ServerConnection::OnRequest(Stream& stream) {
+  VerifyPeerAgain();
   StreamHandler* handler = setup_.on_stream ? setup_.on_stream(*this, stream.shared_from_this()) : nullptr;
   if (handler) {
     stream.SetHandler(handler);
   } else {
     stream.Reset(ErrorCode::kRefusedStream);
   }
+  if (!peer_status_.ok()) Drain();
 }
 
 void ServerConnection::OnBadRequest(Stream& stream) {

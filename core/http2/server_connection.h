@@ -4,6 +4,8 @@
 // plain port and a plain preface on a TLS port are counted and logged with the cure.
 #pragma once
 
+#include <sgw/status.h>
+
 #include <functional>
 #include <memory>
 #include <string>
@@ -18,7 +20,7 @@ class ServerConnection final : public Connection {
     ConnectionOptions options;
     std::string listener;
     std::string peer_address;
-    std::shared_ptr<const TlsServerContext> tls;  // null: plain
+    std::shared_ptr<const TlsSource> tls;  // null: plain
     // Gives the handler of a new stream, whose head follows at once. Null refuses the stream.
     std::function<StreamHandler*(ServerConnection&, const std::shared_ptr<Stream>&)> on_stream;
     std::function<void(ServerConnection&)> on_closed;
@@ -37,6 +39,9 @@ class ServerConnection final : public Connection {
   const std::string& peer_address() const { return setup_.peer_address; }
   // Null on a plain connection; may be kept after it and read on any thread.
   const std::shared_ptr<const TlsPeer>& tls_peer() const { return tls_peer_; }
+  // Not OK: the listener's authorities or revocation lists are others now, and the peer's certificate is not good by
+  // them. No call is to be served, and the connection ends with those that run.
+  const Status& peer_status() const { return peer_status_; }
 
  private:
   void Recognise();
@@ -44,6 +49,8 @@ class ServerConnection final : public Connection {
   void BeginHttp2();
   void AnswerHttp1();
   void GiveUp(const char* reason);
+  void EndEarly();
+  void VerifyPeerAgain();
   void OnRequest(Stream& stream) override;
   void OnBadRequest(Stream& stream) override;
   void OnPingAck() override;
@@ -54,6 +61,8 @@ class ServerConnection final : public Connection {
   std::unique_ptr<Transport> early_;  // until HTTP/2 begins
   Timer deadline_;
   std::shared_ptr<const TlsPeer> tls_peer_;
+  std::uint64_t verified_by_ = 0;  // the version of setup_.tls
+  Status peer_status_;
   bool is_draining_ = false;
   bool is_final_goaway_sent_ = false;
 };

@@ -27,7 +27,6 @@ Transport::~Transport() { Close(); }
 void Transport::StartTls(ssl_st* ssl) {
   ssl_ = ssl;
   SSL_set_fd(ssl_, fd_);
-  SSL_set_accept_state(ssl_);
 }
 
 ssize_t Transport::Handshake() {
@@ -73,6 +72,19 @@ TlsPeer Transport::tls_peer() const {
   return peer;
 }
 
+void Transport::NoteError() {
+  const unsigned long error = ERR_get_error();
+  ERR_clear_error();
+  if (error == 0) return;
+  const char* const reason = ERR_reason_error_string(error);
+  tls_error_ = reason ? reason : "error " + std::to_string(error);
+  has_refused_peer_ = ERR_GET_REASON(error) == SSL_R_PEER_DID_NOT_RETURN_A_CERTIFICATE;
+  if (const long verified = SSL_get_verify_result(ssl_); verified != X509_V_OK) {
+    has_refused_peer_ = true;
+    tls_error_ += std::string(": ") + X509_verify_cert_error_string(verified);
+  }
+}
+
 ssize_t Transport::Fail(int result) {
   switch (SSL_get_error(ssl_, result)) {
     case SSL_ERROR_WANT_READ:
@@ -84,7 +96,7 @@ ssize_t Transport::Fail(int result) {
     case SSL_ERROR_ZERO_RETURN:
       return 0;
     default:
-      ERR_clear_error();
+      NoteError();
       return kFailed;
   }
 }

@@ -6,6 +6,7 @@
 
 #include <cstddef>
 #include <memory>
+#include <string>
 #include <string_view>
 
 #include "core/http2/tls.h"
@@ -31,7 +32,12 @@ class Transport {
   // The protocol that ALPN chose; empty without TLS or ALPN.
   std::string_view protocol() const;
   bool is_tls() const { return ssl_ != nullptr; }
+  ssl_st* tls() const { return ssl_; }
   TlsPeer tls_peer() const;
+  // What TLS found wrong when it failed, in OpenSSL's words; empty when it found nothing and the peer just ended.
+  const std::string& tls_error() const { return tls_error_; }
+  // What was wrong is the certificate of the peer, or that it has none.
+  bool has_refused_peer() const { return has_refused_peer_; }
 
   // Bytes read (0 at the end), kAgain or kFailed.
   ssize_t Read(char* data, std::size_t size);
@@ -58,10 +64,13 @@ class Transport {
   struct Descriptor;
   struct Lingering;
   ssize_t Fail(int result);
+  void NoteError();
 
   std::unique_ptr<Descriptor> descriptor_;
   int fd_;
   ssl_st* ssl_ = nullptr;
+  std::string tls_error_;
+  bool has_refused_peer_ = false;
   bool wants_write_ = false;
   bool is_over_ = false;  // TLS: Read() has seen the end behind what it gave
 };

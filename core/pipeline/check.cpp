@@ -1,3 +1,5 @@
+#include <algorithm>
+
 #include "core/pipeline/pipeline.h"
 
 namespace sgw::core {
@@ -51,6 +53,12 @@ void CheckPipeline(const Config& config, const InspectedPlugins& plugins, Compla
       if (step.create && !tag.has("create")) {
         complaints.Error(step.place,
                          where + "'" + name + "' (" + tag.name + ") makes no servers; leave out `create: true`");
+      }
+      const auto asks = [](const ListenerConfig& listener) { return listener.asks_for_certificates(); };
+      if (tag.has("certificates") && std::none_of(config.listeners.begin(), config.listeners.end(), asks)) {
+        complaints.Error(step.place, where + "'" + name + "' (" + tag.name +
+                                         ") knows clients by their certificates, and no listener asks for one; give a "
+                                         "listener `tls: {client: {ca: FILE}}`");
       }
       const Row row = RowOf(step.kind);
       if (row == Row::kNone) continue;

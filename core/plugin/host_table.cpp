@@ -131,11 +131,14 @@ std::int32_t RunBlocking(sgw_host* host, sgw_callback raw) {
 
 void Probe(sgw_host* host, const sgw_endpoint* endpoint, std::int64_t timeout_ms, sgw_callback raw) {
   Worker& control = host->services.control;
-  control.Post([&control, callback = Callback(raw, host->life), address = EndpointOf(*endpoint).address,
-                timeout = Delay(timeout_ms, 1)] {
+  control.Post([&control, callback = Callback(raw, host->life), endpoint = EndpointOf(*endpoint),
+                tls = host->services.driver_tls, timeout = Delay(timeout_ms, 1)] {
     const auto holder = std::make_shared<std::shared_ptr<ClientConnection>>();
     ClientConnection::Setup setup;
-    setup.address = address;
+    setup.address = endpoint.address;
+    setup.is_tls = WantsTls(endpoint, tls != nullptr);
+    if (tls) setup.tls = tls->context();
+    setup.server_name = ServerNameOf(endpoint);
     setup.connect_timeout = timeout;
     setup.on_ready = [callback, holder](const Status& status) {
       sgw_status answer{};

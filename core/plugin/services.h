@@ -9,6 +9,7 @@
 #include <string>
 #include <unordered_map>
 
+#include "core/http2/tls.h"
 #include "core/plugin/asks.h"
 #include "core/plugin/blocking_pool.h"
 #include "core/plugin/callbacks.h"
@@ -43,7 +44,8 @@ struct HostServices {
   FileWatcher files;
   BlockingPool blocking{4, 1024};
   std::atomic<std::uint64_t> next_id{1};
-  std::uint32_t exposure = 0;  // set before the first instance is made
+  std::uint32_t exposure = 0;                   // set before the first instance is made
+  std::shared_ptr<const TlsSource> driver_tls;  // as well; null: servers are reached without TLS
   // A plugin's function did not return in time: the control thread is inside it for good. Whoever sees this ends the
   // process without waiting for the control thread.
   std::atomic<bool> is_control_stuck{false};

@@ -20,6 +20,7 @@ Call::Call(WorkerRelay& home, const ServerConnection& connection, std::shared_pt
     : StreamPair(home.pool(), std::move(client)),
       home_(home),
       pipeline_(home.relay().pipeline()),
+      peer_status_(connection.peer_status()),
       began_(home.relay().clock().Now()) {
   context_.facts->listener = connection.listener();
   context_.facts->peer_address = connection.peer_address();
@@ -54,6 +55,11 @@ void Call::OnHead(HeaderBlock head) {
     const std::string text = std::string(refusal->text) + " [call " + facts.id + "]\n";
     BeginAnswer(HttpRefusalHead(*refusal, text.size()), facts.headers.Get(":method") == "HEAD" ? "" : text);
     return EndAnswer({}, StatusCode::kInvalidArgument);
+  }
+  if (!peer_status_.ok()) {
+    return RefuseBy(Unauthenticated("Your certificate is not accepted any more (" + peer_status_.message() +
+                                    "). Connect again with one that is."),
+                    "tls");
   }
   health_ = HealthMethodOf(facts.method());
   if (health_ != HealthMethod::kNone) {
@@ -188,6 +194,7 @@ HeaderBlock Call::DriverHead(const Endpoint& endpoint) {
   ForwardFacts facts{endpoint, context_.facts->traceparent};
   facts.has_auth = pipeline_->has_auth();
   facts.is_stamped = request().is_stamped();
+  facts.is_tls = pool().UsesTls(endpoint);
   if (context_.identity) {
     facts.identity_edits = &context_.identity->headers;
     facts.identity_headers = &context_.identity->made_from;

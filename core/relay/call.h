@@ -76,6 +76,7 @@ class Call final : public StreamPair, public boost::intrusive::list_base_hook<> 
   const MethodFacts* method_ = nullptr;  // set for Spark Connect with an auth step
   FirstFields fields_;
   Awaits awaits_ = Awaits::kNothing;
+  const Status peer_status_;
   HealthMethod health_ = HealthMethod::kNone;
   bool is_watching_ = false;  // the gateway's health, and was told of it
   bool has_operation_ended_ = false;

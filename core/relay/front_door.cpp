@@ -16,6 +16,11 @@ const char* CureOf(std::string_view reason) {
   }
   if (reason == "tls_handshake")
     return "TLS handshakes fail: does the client trust the certificate, and the name in it?";
+  if (reason == "client_certificate") {
+    return "clients come without a certificate that `tls.client` takes: of its authorities, in its time, not revoked; "
+           "the "
+           "level debug logs each";
+  }
   if (reason == "http1") return "something speaks HTTP/1.1 to the gRPC port: health and metrics are on the admin port";
   if (reason == "held_bytes") return "streams are reset because their readers are too slow: see limits.buffer_bytes";
   return nullptr;

@@ -22,8 +22,8 @@ class FrontDoor {
  public:
   struct Listener {
     std::string name;
-    std::string address;                          // "host:port", "[v6]:port", "unix:/path"
-    std::shared_ptr<const TlsServerContext> tls;  // null: plain
+    std::string address;                   // "host:port", "[v6]:port", "unix:/path"
+    std::shared_ptr<const TlsSource> tls;  // null: plain
   };
 
   // Before the workers start; what it is given outlives it.

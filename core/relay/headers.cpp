@@ -103,7 +103,7 @@ HeaderBlock ForwardedHead(const HeaderBlock& received, const ForwardFacts& facts
   const std::string_view address = facts.endpoint.address;
   HeaderBlock head;
   head.Add(":method", "POST");
-  head.Add(":scheme", "http");
+  head.Add(":scheme", facts.is_tls ? "https" : "http");
   head.Add(":path", received.Get(":path"));
   head.Add(":authority", address.starts_with("unix:") ? std::string_view("localhost") : address);
   head.Add("te", "trailers");

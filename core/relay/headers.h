@@ -33,6 +33,7 @@ struct ForwardFacts {
   std::string_view traceparent;
   bool has_auth = false;    // credentials were for us, and do not go on
   bool is_stamped = false;  // the body's length changes
+  bool is_tls = false;      // on the way to the driver
   const HeaderEdits* identity_edits = nullptr;
   const HeaderEdits* route_edits = nullptr;
   const std::vector<std::string>* identity_headers = nullptr;  // they do not go on

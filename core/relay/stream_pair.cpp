@@ -79,7 +79,7 @@ void StreamPair::TakeHeld() {
 
 void StreamPair::Attempt() {
   ++attempts_;
-  pool_.Get(endpoint_.address, endpoint_.incarnation, driver_side_);
+  pool_.Get(endpoint_, driver_side_);
   if (state_ == State::kConnecting) request_.Wait();
 }
 

@@ -81,30 +81,34 @@ void EndpointTable::Reached(EndpointState& state) {
     was_failing = state.failures_.exchange(0) > 0;
     state.until_ = SteadyTime::duration::zero();
     state.last_error_.clear();
+    state.distrust_.clear();
   }
   if (was_failing) spdlog::info("endpoint {}: reachable again", state.address);
   if (listener_) listener_->OnReachable(state.address, state.incarnation);
 }
 
-void EndpointTable::Failed(EndpointState& state, SteadyTime started, const Status& why) {
+void EndpointTable::Failed(EndpointState& state, SteadyTime started, const Status& why, const std::string& distrust) {
   const SteadyTime now = clock_.Now();
   SteadyTime since;
-  int failures = 0;
+  bool is_news = false;
   {
     const std::lock_guard lock(state.mutex_);
     // Two failures with nothing between them are no run: who knows what was in the meantime.
     if (state.failures_ > 0 && started - state.last_failure_ > kLongestGap) state.failures_ = 0;
-    failures = ++state.failures_;
+    const int failures = ++state.failures_;
     ++state.total_failures_;
-    if (failures == 1 || state.connections > 0) state.since_ = started;
+    const std::string before = std::exchange(state.distrust_, distrust);
+    is_news = failures == 1 || before != distrust;
+    if (failures == 1 || state.connections > 0 || !before.empty()) state.since_ = started;
     since = state.since_;
     state.last_failure_ = now;
     state.last_error_ = why.message();
     state.until_ = (now + PauseAfter(failures)).time_since_epoch();
   }
-  if (failures == 1) spdlog::warn("endpoint {}: {}", state.address, why.message());
-  // One that lets nobody else in is there all the same.
-  if (listener_ && state.connections == 0) listener_->OnUnreachable(state.address, state.incarnation, since, why);
+  if (is_news) spdlog::warn("endpoint {}: {}", state.address, distrust.empty() ? why.message() : distrust);
+  // One that lets nobody else in, or that is not trusted, is there all the same.
+  if (listener_ && state.connections == 0 && distrust.empty())
+    listener_->OnUnreachable(state.address, state.incarnation, since, why);
 }
 
 std::vector<EndpointView> EndpointTable::Snapshot() const {
@@ -123,7 +127,7 @@ std::vector<EndpointView> EndpointTable::Snapshot() const {
                       state->bound,   state->total_failures_, {}};
     if (state->failures_ > 0) {
       view.state = "failing";
-      view.last_error = state->last_error_;
+      view.last_error = state->distrust_.empty() ? state->last_error_ : state->distrust_;
     } else if (view.connections > 0) {
       view.state = "connected";
     }

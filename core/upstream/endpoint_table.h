@@ -31,7 +31,7 @@ class EndpointListener {
   // A connection was opened.
   virtual void OnReachable(const std::string& address, const std::string& incarnation) = 0;
   // An attempt failed, and so has every attempt since `since`, when the first of them began; there were no long gaps
-  // between them, and no connection is open.
+  // between them, and no connection is open. Not told of a server that is there and is not trusted.
   virtual void OnUnreachable(const std::string& address, const std::string& incarnation, SteadyTime since,
                              const Status& why) = 0;
 };
@@ -62,13 +62,14 @@ class EndpointState {
  private:
   friend class EndpointTable;
 
-  mutable std::mutex mutex_;  // Guards since_, last_failure_, last_error_, total_failures_; until_ is written under it.
+  mutable std::mutex mutex_;      // Guards all below without an atomic; until_ is written under it.
   std::atomic<int> failures_{0};  // in a row
   std::uint64_t total_failures_ = 0;
   SteadyTime since_{};
   SteadyTime last_failure_{};
   std::atomic<SteadyTime::duration> until_{};
   std::string last_error_;
+  std::string distrust_;  // of the newest failure; empty when nobody was there
 };
 
 // One row of what an operator sees.
@@ -105,9 +106,10 @@ class EndpointTable {
   std::vector<EndpointView> Snapshot() const;
   const Clock& clock() const { return clock_; }
 
-  // By the pools: how an attempt that began at `started` ended.
+  // By the pools: how an attempt that began at `started` ended. `why` is for callers; `distrust`, for operators, says
+  // what is wrong with a server that is there, and is empty when nobody is.
   void Reached(EndpointState& state);
-  void Failed(EndpointState& state, SteadyTime started, const Status& why);
+  void Failed(EndpointState& state, SteadyTime started, const Status& why, const std::string& distrust = {});
 
  private:
   void Sweep();

@@ -25,6 +25,8 @@ struct UpstreamPool::Link {
 struct UpstreamPool::Group {
   UpstreamPool* pool = nullptr;  // null once the pool has gone
   std::shared_ptr<EndpointState> state;
+  bool is_tls = false;
+  std::string server_name;  // with TLS
   std::vector<std::unique_ptr<Link>> links;
   std::deque<UpstreamWaiter*> waiters;
   Timer retry;
@@ -63,12 +65,19 @@ UpstreamPool::~UpstreamPool() {
   }
 }
 
-std::shared_ptr<UpstreamPool::Group> UpstreamPool::GroupOf(const std::string& address, const std::string& incarnation) {
-  std::shared_ptr<Group>& group = groups_[EndpointKey(address, incarnation)];
+bool UpstreamPool::UsesTls(const Endpoint& endpoint) const { return WantsTls(endpoint, options_.tls != nullptr); }
+
+std::shared_ptr<UpstreamPool::Group> UpstreamPool::GroupOf(const Endpoint& endpoint) {
+  const bool is_tls = UsesTls(endpoint);
+  std::string key = EndpointKey(endpoint.address, endpoint.incarnation);
+  if (is_tls) key.append("\ntls\n").append(endpoint.server_name);
+  std::shared_ptr<Group>& group = groups_[key];
   if (!group) {
     group = std::make_shared<Group>();
     group->pool = this;
-    group->state = table_.Of(address, incarnation);
+    group->state = table_.Of(endpoint.address, endpoint.incarnation);
+    group->is_tls = is_tls;
+    if (is_tls) group->server_name = ServerNameOf(endpoint);
     if (!sweep_.is_pending()) sweep_ = worker_.StartTimer(kSweepEvery, [this] { Sweep(); });
   }
   return group;
@@ -81,8 +90,8 @@ ClientConnection* UpstreamPool::RoomIn(Group& group) {
   return nullptr;
 }
 
-void UpstreamPool::Get(const std::string& address, const std::string& incarnation, UpstreamWaiter& waiter) {
-  const std::shared_ptr<Group> group = GroupOf(address, incarnation);
+void UpstreamPool::Get(const Endpoint& endpoint, UpstreamWaiter& waiter) {
+  const std::shared_ptr<Group> group = GroupOf(endpoint);
   if (group->waiters.empty()) {
     if (ClientConnection* connection = RoomIn(*group)) {
       waiter.OnConnection(*connection);
@@ -93,7 +102,7 @@ void UpstreamPool::Get(const std::string& address, const std::string& incarnatio
     if (const Status why = group->state->SetAside(table_.clock().Now()); !why.ok()) return waiter.OnNoConnection(why);
   }
   if (group->waiters.size() >= options_.max_waiting) {
-    return waiter.OnNoConnection(Unavailable("The driver " + address + " takes no more streams, and " +
+    return waiter.OnNoConnection(Unavailable("The driver " + endpoint.address + " takes no more streams, and " +
                                              std::to_string(group->waiters.size()) + " calls wait for it already."));
   }
   group->waiters.push_back(&waiter);
@@ -122,6 +131,9 @@ void UpstreamPool::Connect(const std::shared_ptr<Group>& group) {
   setup.options = options_.connection;
   setup.address = group->state->address;
   setup.connect_timeout = options_.connect_timeout;
+  setup.is_tls = group->is_tls;
+  if (options_.tls) setup.tls = options_.tls->context();
+  setup.server_name = group->server_name;
   setup.on_ready = [weak = std::weak_ptr(group), link](const Status& status) {
     const auto self = weak.lock();
     if (self && self->pool) self->pool->OnReady(self, link, status);
@@ -151,8 +163,9 @@ void UpstreamPool::OnReady(const std::shared_ptr<Group>& group, Link* link, cons
     return Serve(group);
   }
   const SteadyTime started = link->started;
+  const std::string distrust = link->connection->distrust();
   std::erase_if(group->links, [&](const auto& owned) { return owned.get() == link; });
-  table_.Failed(*group->state, started, status);
+  table_.Failed(*group->state, started, status, distrust);
   // Streams that other connections have still are no help to those who wait when none of them takes new ones.
   if (group->links.size() == group->leaving()) Refuse(*group, status);
   KeepTrying(group);
@@ -261,7 +274,7 @@ const Endpoint* UpstreamPool::Choose(std::span<const Endpoint> endpoints, std::s
       return other.address == endpoint.address && other.incarnation == endpoint.incarnation;
     };
     if (std::any_of(tried.begin(), tried.end(), is_same)) continue;
-    const EndpointState& state = *GroupOf(endpoint.address, endpoint.incarnation)->state;
+    const EndpointState& state = *GroupOf(endpoint)->state;
     const bool is_aside = state.is_set_aside(now);
     const double score = (state.streams.load(std::memory_order_relaxed) + 1.0) / std::max(1U, endpoint.weight);
     if (best && (is_aside > is_best_aside || (is_aside == is_best_aside && score >= best_score))) continue;
@@ -273,12 +286,14 @@ const Endpoint* UpstreamPool::Choose(std::span<const Endpoint> endpoints, std::s
 }
 
 void UpstreamPool::Withdraw(const std::string& address, const std::string& incarnation) {
-  const auto at = groups_.find(EndpointKey(address, incarnation));
-  if (at == groups_.end() || at->second->state->bound > 0) return;
-  const std::shared_ptr<Group> group = at->second;
   std::vector<std::shared_ptr<ClientConnection>> ready;
-  for (const auto& link : group->links) {
-    if (link->is_ready) ready.push_back(link->connection);
+  // The plain one and those by TLS.
+  for (const auto& [key, group] : groups_) {
+    const EndpointState& state = *group->state;
+    if (state.address != address || state.incarnation != incarnation || state.bound > 0) continue;
+    for (const auto& link : group->links) {
+      if (link->is_ready) ready.push_back(link->connection);
+    }
   }
   for (const auto& connection : ready) connection->CloseWhenIdle();
 }

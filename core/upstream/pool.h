@@ -49,6 +49,8 @@ struct UpstreamOptions {
   }
   ConnectionOptions connection = Defaults();
   std::chrono::milliseconds connect_timeout{5'000};
+  // Authorities and our certificate for endpoints that are reached by TLS. Null: those that say so cannot be reached.
+  std::shared_ptr<const TlsSource> tls{};
   std::size_t max_connections = 16;            // to one endpoint
   std::size_t max_waiting = 1'000;             // for one endpoint
   std::chrono::milliseconds max_wait{25'000};  // for room on a driver that is busy
@@ -63,13 +65,16 @@ class UpstreamPool {
   UpstreamPool& operator=(const UpstreamPool&) = delete;
 
   // Answers the waiter once, perhaps before it returns, unless Leave comes first.
-  void Get(const std::string& address, const std::string& incarnation, UpstreamWaiter& waiter);
+  void Get(const Endpoint& endpoint, UpstreamWaiter& waiter);
   // The waiter wants no answer any more. Harmless when it does not wait.
   void Leave(UpstreamWaiter& waiter);
 
   // The endpoint for a call that may go to any of them: one that is not set aside, with the fewest streams for its
   // weight. Null only when there are none besides those that were `tried`.
   const Endpoint* Choose(std::span<const Endpoint> endpoints, std::span<const Endpoint> tried = {});
+
+  // By TLS, with the certificate of this name: a connection for one name is none for another.
+  bool UsesTls(const Endpoint& endpoint) const;
 
   // The endpoint is not used any more.
   void Withdraw(const std::string& address, const std::string& incarnation);
@@ -82,7 +87,7 @@ class UpstreamPool {
   struct Group;
   struct Link;
 
-  std::shared_ptr<Group> GroupOf(const std::string& address, const std::string& incarnation);
+  std::shared_ptr<Group> GroupOf(const Endpoint& endpoint);
   static ClientConnection* RoomIn(Group& group);
   void Connect(const std::shared_ptr<Group>& group);
   void OnReady(const std::shared_ptr<Group>& group, Link* link, const Status& result);

@@ -125,7 +125,9 @@ TEST_CASE("relative paths start at the configuration's folder") {
 TEST_CASE("the effective configuration reads as the same configuration") {
   Complaints complaints("gateway.yaml");
   const auto config =
-      ParseConfig(Replaced("127.0.0.1:0", "\"[::1]:15002\"\n    name: \"no\"\n    tls: {certificate: a b, key: k}") +
+      ParseConfig(Replaced("127.0.0.1:0",
+                           "\"[::1]:15002\"\n    name: \"no\"\n    tls: {certificate: a b, key: k, client: {ca: c}}") +
+                      "upstream: {tls: {ca: u}}\n"
                       "sessions: {share: team, state: \"x: y # z\"}\nlimits: {header_bytes: 12345}\nadmin: {http: "
                       "\"\"}\nworkers: 3\n",
                   "/etc/gateway", complaints);
@@ -136,11 +138,27 @@ TEST_CASE("the effective configuration reads as the same configuration") {
   REQUIRE_MESSAGE(again, complaints.Text() << once);
   CHECK(FormatYaml(WriteConfig(*again, {{"okta", again->plugins[0].settings}})) == once);
   CHECK(again->listeners[0].name == "no");
+  CHECK(again->listeners[0].client_mode == "required");
+  CHECK(again->listeners[0].min_version == "1.2");
+  CHECK(again->upstream.ca == "/etc/gateway/u");
   CHECK(again->sessions.state == "/etc/gateway/x: y # z");
   CHECK(again->limits.header_bytes == 12345);
   CHECK(again->admin.http.empty());
   CHECK(again->workers == 3);
   CHECK(sgw::Json::Parse(FormatJson(WriteConfig(*config, settings))));
+}
+
+TEST_CASE("a part of TLS that cannot stand alone is refused with what it lacks") {
+  const auto listener = [](const std::string& tls) {
+    return Said(Replaced("127.0.0.1:0", "127.0.0.1:0\n    tls: " + tls));
+  };
+  CHECK(Contains(listener("{certificate: c}"), "listeners[0].tls needs 'certificate' and 'key'"));
+  CHECK(Contains(listener("{certificate: c, key: k, client: {crl: l}}"), "listeners[0].tls.client needs 'ca'"));
+  CHECK(Contains(listener("{certificate: c, key: k, client: }"), "listeners[0].tls.client needs 'ca'"));
+  CHECK(Contains(listener("{certificate: c, key: k, min_version: 1.1}"), "must be 1.2 or 1.3, not '1.1'"));
+  CHECK(Said(Replaced("127.0.0.1:0", "127.0.0.1:0\n    tls: {certificate: c, key: k, min_version: 1.3}")) == "");
+  CHECK(Contains(Said(kGood + "upstream: {tls: {certificate: c, key: k}}\n"), "upstream.tls needs 'ca'"));
+  CHECK(Contains(Said(kGood + "upstream: {tls: {ca: a, key: k}}\n"), "both 'certificate' and 'key', or neither"));
 }
 
 TEST_CASE("any text survives being written as YAML") {

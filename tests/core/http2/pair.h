@@ -109,7 +109,7 @@ class Pair {
   using ServeFn = std::function<void(Recorder&)>;  // sets the hooks of a new stream's recorder; on the worker
 
   explicit Pair(ServeFn serve, ConnectionOptions server_options = {}, ConnectionOptions client_options = {},
-                const std::string& listen = "127.0.0.1:0", std::shared_ptr<const TlsServerContext> tls = nullptr)
+                const std::string& listen = "127.0.0.1:0", std::shared_ptr<const TlsSource> tls = nullptr)
       : serve_(std::move(serve)),
         server_options_(std::move(server_options)),
         client_options_(std::move(client_options)),
@@ -163,20 +163,23 @@ class Pair {
 
   // Serves a connected socket, as if it had been accepted. On the worker.
   void Accept(Accepted accepted) {
-    servers.push_back(ServerConnection::Serve(worker(), accepted.fd,
-                                              {server_options_, "test", accepted.peer_address, tls_,
-                                               [this](ServerConnection&, const std::shared_ptr<Stream>& stream) {
-                                                 served.push_back(std::make_unique<Recorder>());
-                                                 served.back()->stream = stream;
-                                                 serve_(*served.back());
-                                                 return served.back().get();
-                                               },
-                                               [this](ServerConnection&) { acceptor_.Closed(worker()); }}));
+    servers.push_back(
+        ServerConnection::Serve(worker(), accepted.fd,
+                                {server_options_, "test", accepted.peer_address, tls_,
+                                 [this](ServerConnection& connection, const std::shared_ptr<Stream>& stream) {
+                                   if (on_stream) on_stream(connection);
+                                   served.push_back(std::make_unique<Recorder>());
+                                   served.back()->stream = stream;
+                                   serve_(*served.back());
+                                   return served.back().get();
+                                 },
+                                 [this](ServerConnection&) { acceptor_.Closed(worker()); }}));
   }
 
   Worker& worker() { return pool_[0]; }
 
   std::string address;
+  std::function<void(ServerConnection&)> on_stream;  // hears of each; on the worker
   std::shared_ptr<ClientConnection> client;
   std::atomic<bool> client_closed{false};
   std::vector<std::weak_ptr<ServerConnection>> servers;
@@ -186,7 +189,7 @@ class Pair {
   ServeFn serve_;
   ConnectionOptions server_options_;
   ConnectionOptions client_options_;
-  std::shared_ptr<const TlsServerContext> tls_;
+  std::shared_ptr<const TlsSource> tls_;
   WorkerPool pool_{1};
   Acceptor acceptor_{pool_, 20'000, [this](Worker&, Accepted accepted) { Accept(std::move(accepted)); }};
 };

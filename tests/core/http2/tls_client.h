@@ -1,58 +1,65 @@
-// A certificate of our own, and clients that speak TLS to it, for tests.
+// Clients that speak TLS, for tests.
 #pragma once
 
 #include <doctest/doctest.h>
 #include <fcntl.h>
 #include <openssl/err.h>
-#include <openssl/pem.h>
 #include <openssl/ssl.h>
-#include <openssl/x509.h>
 #include <poll.h>
 #include <sgw/testing/temp_dir.h>
 
 #include <atomic>
-#include <cstdio>
 #include <string>
 #include <thread>
 
 #include "core/http2/tls.h"
 #include "tests/core/http2/raw_client.h"
+#include "tests/support/authority.h"
 
 namespace sgw::core::testing {
 
-// A listener's context with a fresh certificate that signs itself.
-inline std::shared_ptr<const TlsServerContext> OwnCertificate() {
-  const sgw::testing::TempDir folder;
-  const std::string certificate_file = folder.path() + "/tls.crt";
-  const std::string key_file = folder.path() + "/tls.key";
-  EVP_PKEY* const key = EVP_EC_gen("P-256");
-  X509* const certificate = X509_new();
-  ASN1_INTEGER_set(X509_get_serialNumber(certificate), 1);
-  X509_gmtime_adj(X509_getm_notBefore(certificate), -3600);
-  X509_gmtime_adj(X509_getm_notAfter(certificate), 3600);
-  X509_set_pubkey(certificate, key);
-  X509_NAME* const name = X509_get_subject_name(certificate);
-  X509_NAME_add_entry_by_txt(name, "CN", MBSTRING_ASC, reinterpret_cast<const unsigned char*>("localhost"), -1, -1, 0);
-  X509_set_issuer_name(certificate, name);
-  REQUIRE(X509_sign(certificate, key, EVP_sha256()) > 0);
-  std::FILE* file = std::fopen(certificate_file.c_str(), "w");
-  PEM_write_X509(file, certificate);
-  std::fclose(file);
-  file = std::fopen(key_file.c_str(), "w");
-  PEM_write_PrivateKey(file, key, nullptr, nullptr, 0, nullptr, nullptr);
-  std::fclose(file);
-  X509_free(certificate);
-  EVP_PKEY_free(key);
-  const auto loaded = TlsServerContext::Load(certificate_file, key_file);
-  REQUIRE(loaded);
-  return *loaded;
+// Files of a TLS side, written where they can be replaced.
+class TlsFolder {
+ public:
+  TlsFiles With(const sgw::testing::Authority::Issued& own) {
+    files.certificate = folder_.Write("tls.crt", own.certificate);
+    files.key = folder_.Write("tls.key", own.key);
+    return files;
+  }
+  TlsFiles Trusting(const std::string& ca, const std::string& crl = "") {
+    files.ca = folder_.Write("ca.crt", ca);
+    files.crl = crl.empty() ? "" : folder_.Write("ca.crl", crl);
+    return files;
+  }
+  TlsFiles files;
+
+ private:
+  sgw::testing::TempDir folder_;
+};
+
+// A listener's TLS that is there already.
+inline std::shared_ptr<TlsSource> SourceOf(const ListenerTls& settings) {
+  const auto context = TlsContext::ForListener(settings);
+  REQUIRE_MESSAGE(context, context.status().message());
+  return std::make_shared<TlsSource>(*context);
 }
 
-// One blocking TLS connection. `alpn` is what is offered, in the form of the protocol: "\2h2".
+// One with a fresh certificate.
+inline std::shared_ptr<TlsSource> OwnCertificate() {
+  TlsFolder folder;
+  return SourceOf({folder.With(sgw::testing::Authority().Issue())});
+}
+
+// One blocking TLS connection. `alpn` is what is offered, in the form of the protocol: "\2h2";
+// `own` is what it presents.
 class TlsClient {
  public:
-  TlsClient(int fd, const std::string& alpn, int version = 0) : fd_(fd) {
+  TlsClient(int fd, const std::string& alpn, int version = 0, const TlsFiles& own = {}) : fd_(fd) {
     context_ = SSL_CTX_new(TLS_client_method());
+    if (!own.certificate.empty()) {
+      REQUIRE(SSL_CTX_use_certificate_chain_file(context_, own.certificate.c_str()) == 1);
+      REQUIRE(SSL_CTX_use_PrivateKey_file(context_, own.key.c_str(), SSL_FILETYPE_PEM) == 1);
+    }
     if (version != 0) {
       SSL_CTX_set_min_proto_version(context_, version);
       SSL_CTX_set_max_proto_version(context_, version);
@@ -126,7 +133,8 @@ class TlsClient {
 // Listens in plain on loopback and carries one connection on through TLS: a client without TLS reaches a port with it.
 class TlsTunnel {
  public:
-  TlsTunnel(const std::string& to, int version) : client_(RawConnect(to), "\2h2", version) {
+  TlsTunnel(const std::string& to, int version = 0, const TlsFiles& own = {})
+      : client_(RawConnect(to), "\2h2", version, own) {
     REQUIRE(client_.is_connected());
     listener_ = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     sockaddr_in name{};

@@ -102,12 +102,18 @@ class PoolRig {
 
   void On(const std::function<void()>& function, std::size_t worker = 0) { RunOn(workers_[worker], function); }
   // Asks for a stream; the answer may come later.
+  void Ask(Caller& caller, const Endpoint& endpoint, std::size_t worker = 0) {
+    On([&] { pools[worker].Get(endpoint, caller); }, worker);
+  }
   void Ask(Caller& caller, const std::string& address, std::size_t worker = 0) {
-    On([&] { pools[worker].Get(address, "", caller); }, worker);
+    Ask(caller, Endpoint{.address = address}, worker);
   }
   // The same, and waits for it: OK when there is a stream.
   Status Get(Caller& caller, const std::string& address, std::size_t worker = 0) {
-    Ask(caller, address, worker);
+    return Get(caller, Endpoint{.address = address}, worker);
+  }
+  Status Get(Caller& caller, const Endpoint& endpoint, std::size_t worker = 0) {
+    Ask(caller, endpoint, worker);
     REQUIRE(caller.WaitForAnswer());
     CHECK(caller.answers == 1);
     return caller.why;

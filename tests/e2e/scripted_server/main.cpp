@@ -4,6 +4,7 @@
 //   --print LINE        before anything else; may be repeated
 //   --start-delay MS    before it listens
 //   --fail TEXT         says so on stderr and exits with 1 instead of listening
+//   --tls CERT KEY [CA] speaks TLS; with the authority, to those who have a certificate of it. PEM files; last option
 //   --ignore-term       goes on after SIGTERM
 //   --script PAIRS      what is done where a caller says nothing else, see script.h
 //
@@ -13,13 +14,36 @@
 #include <csignal>
 #include <cstdio>
 #include <exception>
+#include <fstream>
+#include <memory>
+#include <sstream>
 #include <stdexcept>
 #include <string>
 #include <thread>
+#include <vector>
 
 #include "tests/e2e/scripted_server/scripted_server.h"
 
 namespace {
+
+std::string Content(const std::string& path) {
+  std::ifstream file(path);
+  std::stringstream text;
+  text << file.rdbuf();
+  if (!file) throw std::invalid_argument("cannot read " + path);
+  return text.str();
+}
+
+std::shared_ptr<grpc::ServerCredentials> TlsOf(const std::vector<std::string>& files) {
+  if (files.size() < 2 || files.size() > 3) throw std::invalid_argument("--tls CERT KEY [CA]");
+  grpc::SslServerCredentialsOptions options;
+  options.pem_key_cert_pairs.push_back({Content(files[1]), Content(files[0])});
+  if (files.size() == 3) {
+    options.pem_root_certs = Content(files[2]);
+    options.client_certificate_request = GRPC_SSL_REQUEST_AND_REQUIRE_CLIENT_CERTIFICATE_AND_VERIFY;
+  }
+  return grpc::SslServerCredentials(options);
+}
 
 int Run(int argc, char** argv) {
   sgw::testing::ScriptedServer::Options options;
@@ -33,6 +57,10 @@ int Run(int argc, char** argv) {
       continue;
     }
     if (i + 1 == argc) throw std::invalid_argument("'" + name + "' is no option, or needs a value");
+    if (name == "--tls") {
+      options.credentials = TlsOf(std::vector<std::string>(argv + i + 1, argv + argc));
+      break;
+    }
     const std::string value = argv[++i];
     if (name == "--port")
       options.port = std::stoi(value);
