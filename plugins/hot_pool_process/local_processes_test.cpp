@@ -47,6 +47,7 @@ TEST_CASE("a server is warm when its line was read and it answers gRPC") {
   REQUIRE(answer.get<Lease>());
   CHECK(answer.get<Lease>()->endpoint.address == "127.0.0.1:4040");
   CHECK_FALSE(answer.get<Lease>()->endpoint.incarnation.empty());
+  CHECK(answer.get<Lease>()->endpoint.tls == Tls::kOff);
   host.RunPending();
   CHECK(host.children().size() == 2);
   const auto state = Json::Parse(pool.Describe());

@@ -12,6 +12,8 @@
 #include <sstream>
 
 #include "core/plugin/host.h"
+#include "tests/core/http2/pair.h"
+#include "tests/core/http2/tls_client.h"
 #include "tests/core/plugin/plugin_rig.h"
 
 using namespace sgw;
@@ -299,6 +301,22 @@ TEST_CASE("a probe says whether an HTTP/2 server answers at an address") {
     std::string address;
     { address = Greeter("").address; }
     CHECK(probe(address, 60'000) == static_cast<int>(StatusCode::kUnavailable));
+  }
+  SUBCASE("one that is reached by TLS") {
+    sgw::testing::Authority authority;
+    TlsFolder own, ours;
+    const Pair server([](Recorder&) {}, {}, {}, "127.0.0.1:0", SourceOf({own.With(authority.Issue())}));
+    SUBCASE("and is trusted") {
+      const auto context = TlsContext::ForDrivers(ours.Trusting(authority.certificate()));
+      REQUIRE(context);
+      l.rig.services.driver_tls = std::make_shared<TlsSource>(*context);
+      CHECK(probe(server.address, 60'000) == 0);
+    }
+    SUBCASE("and nobody says whom to trust") {
+      endpoint.tls = SGW_TLS_ON;
+      CHECK(probe(server.address, 60'000) == static_cast<int>(StatusCode::kUnavailable));
+      CHECK(message.find("do not trust each other") != std::string::npos);
+    }
   }
   SUBCASE("no address") { CHECK(probe("", 60'000) == static_cast<int>(StatusCode::kUnavailable)); }
 }

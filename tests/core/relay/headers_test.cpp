@@ -32,6 +32,9 @@ TEST_CASE("what a route was made from and what is ours does not go on") {
     CHECK(!head.Find(gone));
   }
   CHECK(head.Get(":authority") == "driver:1");
+  CHECK(head.Get(":scheme") == "http");
+  facts.is_tls = true;
+  CHECK(ForwardedHead(kReceived, facts).Get(":scheme") == "https");
   CHECK(head.Get("grpc-timeout") == "1S");
   CHECK(head.Get("traceparent") == "00-trace");
 }
