@@ -12,6 +12,7 @@ namespace {
 constexpr std::uint64_t kMaxText = 1 << 20;
 constexpr std::uint64_t kMaxItems = 10'000;
 constexpr std::uint64_t kMaxLimits = 16;
+constexpr std::size_t kMaxLimitName = 256;
 
 std::vector<std::string> TextsOf(sgw_views views) {
   std::vector<std::string> texts;
@@ -98,11 +99,14 @@ Route RouteOf(const sgw_route& raw) {
     Set(policy->max_sessions, route.policy.max_sessions);
     Set(policy->max_operations, route.policy.max_operations);
     Set(policy->calls_per_second, route.policy.calls_per_second);
+    if (SGW_HAS(policy, burst)) Set(policy->burst, route.policy.burst);
     if (SGW_HAS(policy, limit_count)) {
       sgw::detail::ForEachRaw(policy->limits, std::min(policy->limit_count, kMaxLimits),
                               [&](const sgw_limit& raw_limit) {
-                                if (SGW_HAS(&raw_limit, calls_per_second))
-                                  route.policy.limits.push_back(sgw::detail::FromRaw(raw_limit));
+                                if (!SGW_HAS(&raw_limit, calls_per_second)) return;
+                                route.policy.limits.push_back(sgw::detail::FromRaw(raw_limit));
+                                std::string& limit = route.policy.limits.back().name;
+                                limit.resize(std::min(limit.size(), kMaxLimitName));
                               });
     }
   }

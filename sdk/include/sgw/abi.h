@@ -31,19 +31,21 @@
 #include <stdint.h>
 
 #define SGW_ABI_MAJOR 1
-#define SGW_ABI_MINOR 1
+#define SGW_ABI_MINOR 2
 
 /* Name of the one exported symbol and of the ELF section with the tag. */
 #define SGW_ENTRY_SYMBOL "sgw_plugin_entry"
 #define SGW_TAG_SECTION ".sgw.tag"
 /* The tag is this magic, then one JSON object, then zero bytes to the section's end. The object:
- *   {"name":"auth_portal","kind":"auth","abi":[1,1],"sdk":"0.1.0","sanitizer":"","capabilities":["next"],
+ *   {"name":"auth_portal","kind":"auth","abi":[1,2],"sdk":"0.1.0","sanitizer":"","capabilities":["next"],
  *    "settings":[<setting>...]}
  * <setting>: {"name":"timeout","type":"duration","required":false,"default":"2s","doc":"..."}; `type` is one of bool,
  * integer, number, string, secret, duration, size, list, map, object; list and map have "of":<setting without name>, and
  * object has "settings":[<setting>...]. `default` is text as it would stand in the YAML and absent when there is none.
  * Capabilities: "next" (an ask may answer Next), "create" (a pool that can make servers on demand), "admit" (an audit that
- * gives a verdict at an operation's start), "certificates" (knows TLS peers). The array has no relocation: no code runs. */
+ * gives a verdict at an operation's start), "certificates" (knows TLS peers), "remembered" (an auth whose answers, Next
+ * among them, depend on nothing of a call but its `authorization` and `authentication` headers, its TLS peer and the
+ * headers in `made_from`). The array has no relocation: no code runs. */
 #define SGW_TAG_MAGIC "sgw-tag-1\n"
 
 /* True when the sized struct behind `s` is large enough to hold `member`. */
@@ -156,8 +158,8 @@ typedef struct sgw_identity {
   sgw_header_edits headers;
   sgw_view realm;       /* filled by the host: within it a subject is unique */
   sgw_view actor;       /* who really called, when somebody acts for the subject; else empty. For records. */
-  sgw_views made_from;  /* request headers besides the credential that this answer was made from: the host remembers
-                           the answer for calls with the same values only, and removes them towards the driver */
+  sgw_views made_from;  /* request headers besides the credential that this answer was made from: the host takes a
+                           remembered answer for calls with the same values only, and removes them towards the driver */
 } sgw_identity;
 
 /* A limit that several subjects share: all calls whose Routes carry a limit of this name count together. -1: no limit. */
@@ -168,6 +170,7 @@ typedef struct sgw_limit {
   int64_t max_sessions;
   int64_t max_operations;   /* running at once */
   int64_t calls_per_second;
+  int64_t burst;            /* calls that may come at once; default: calls_per_second. From minor version 2 on */
 } sgw_limit;
 
 /* How the servers of one Route are used. Members with the value -1 (or share 0) leave the configuration's value. */
@@ -181,6 +184,8 @@ typedef struct sgw_policy {
   int64_t calls_per_second;     /* per subject */
   const sgw_limit* limits;      /* shared ones; at most 16, more are left out */
   uint64_t limit_count;
+  int64_t burst;                /* calls of one subject that may come at once; default: calls_per_second. From minor
+                                   version 2 on */
 } sgw_policy;
 
 typedef struct sgw_route {
@@ -269,7 +274,8 @@ typedef struct sgw_discovery_answer {
 
 /* ---- Kinds -------------------------------------------------------------------------------------------------------- */
 
-/* Asked on a worker for each call whose credential the host does not remember. */
+/* Asked on a worker for each call. With the capability "remembered" each connection keeps its last identity and takes it
+ * for calls with the same credential, until it expires or identities_forget is called. */
 typedef struct sgw_auth_ops {
   uint32_t size;
   uint32_t reserved;

@@ -108,6 +108,7 @@ struct Limit {
   std::optional<std::int64_t> max_sessions{};
   std::optional<std::int64_t> max_operations{};  // running at once
   std::optional<std::int64_t> calls_per_second{};
+  std::optional<std::int64_t> burst{};  // calls that may come at once; else calls_per_second
   friend bool operator==(const Limit&, const Limit&) = default;
 };
 
@@ -119,6 +120,7 @@ struct Policy {
   std::optional<std::int64_t> max_sessions{};      // per subject
   std::optional<std::int64_t> max_operations{};    // running at once, per subject
   std::optional<std::int64_t> calls_per_second{};  // per subject
+  std::optional<std::int64_t> burst{};             // calls that may come at once; else calls_per_second
   std::vector<Limit> limits{};                     // shared ones; at most 16
   friend bool operator==(const Policy&, const Policy&) = default;
 };

@@ -164,7 +164,8 @@ class RawRoute {
                         .name = View(limit.name),
                         .max_sessions = limit.max_sessions.value_or(-1),
                         .max_operations = limit.max_operations.value_or(-1),
-                        .calls_per_second = limit.calls_per_second.value_or(-1)});
+                        .calls_per_second = limit.calls_per_second.value_or(-1),
+                        .burst = limit.burst.value_or(-1)});
     }
     return limits;
   }
@@ -177,7 +178,8 @@ class RawRoute {
             .max_operations = policy.max_operations.value_or(-1),
             .calls_per_second = policy.calls_per_second.value_or(-1),
             .limits = limits.data(),
-            .limit_count = limits.size()};
+            .limit_count = limits.size(),
+            .burst = policy.burst.value_or(-1)};
   }
 
   const Route& value_;
@@ -201,7 +203,8 @@ inline Limit FromRaw(const sgw_limit& raw) {
   return {.name = std::string(Text(raw.name)),
           .max_sessions = known(raw.max_sessions),
           .max_operations = known(raw.max_operations),
-          .calls_per_second = known(raw.calls_per_second)};
+          .calls_per_second = known(raw.calls_per_second),
+          .burst = SGW_HAS(&raw, burst) ? known(raw.burst) : std::nullopt};
 }
 
 inline Policy FromRaw(const sgw_policy& raw) {
@@ -212,6 +215,7 @@ inline Policy FromRaw(const sgw_policy& raw) {
   if (raw.max_sessions >= 0) policy.max_sessions = raw.max_sessions;
   if (raw.max_operations >= 0) policy.max_operations = raw.max_operations;
   if (raw.calls_per_second >= 0) policy.calls_per_second = raw.calls_per_second;
+  if (SGW_HAS(&raw, burst) && raw.burst >= 0) policy.burst = raw.burst;
   if (SGW_HAS(&raw, limit_count)) {
     ForEachRaw(raw.limits, raw.limit_count, [&](const sgw_limit& each) { policy.limits.push_back(FromRaw(each)); });
   }

@@ -77,6 +77,15 @@ constexpr bool NeedsCertificates() {
   }
 }
 
+template <typename Class>
+constexpr bool IsRemembered() {
+  if constexpr (requires { Class::kIsRemembered; }) {
+    return Class::kIsRemembered;
+  } else {
+    return false;
+  }
+}
+
 constexpr std::string_view SanitizerName() {
 #if defined(__SANITIZE_ADDRESS__)
   return "address";
@@ -112,6 +121,7 @@ constexpr void AppendTag(std::string& out, std::string_view name) {
   add(CanCreate<Class>(), "create");
   add(Admits<Class>(), "admit");
   add(NeedsCertificates<Class>(), "certificates");
+  add(IsRemembered<Class>(), "remembered");
   out += "],\"settings\":[";
   AppendMembers(out, S{});
   out += "]}";
