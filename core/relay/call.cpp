@@ -149,6 +149,8 @@ void Call::RouteAlone() {
     return pipeline_->FindRoute(context_, [this](const Status& status) {
       ++asked_;
       if (!status.ok()) return RefuseBy(status, "router");
+      const Status counted = home_.relay().sessions()->CountCall(context_);
+      if (!counted.ok()) return RefuseBy(counted, "limits");
       FindServer();
     });
   });

@@ -40,6 +40,9 @@ std::string TextOf(const Binding& binding) {
   Write(json, "attributes", binding.route.attributes);
   Write(json, "made_from", binding.route.made_from);
   Write(json, "routing_headers", binding.routing_headers);
+  std::vector<std::string> limits;
+  for (const Limit& limit : binding.route.policy.limits) limits.push_back(limit.name);
+  if (!limits.empty()) Write(json, "limits", limits);
   json.Member("sharing_key", binding.sharing_key).Member("address", binding.address);
   json.Member("incarnation", binding.incarnation).Member("lease_id", binding.lease_id);
   json.Member("source", binding.source);
@@ -75,6 +78,7 @@ std::optional<std::variant<Binding, Tombstone>> ReadBinding(std::string_view tex
   binding.route.attributes = MapIn(json, "/attributes");
   binding.route.made_from = json.Strings("/made_from");
   binding.routing_headers = MapIn(json, "/routing_headers");
+  for (std::string& name : json.Strings("/limits")) binding.route.policy.limits.push_back({.name = std::move(name)});
   binding.sharing_key = json.String("/sharing_key");
   binding.address = json.String("/address");
   binding.incarnation = json.String("/incarnation");

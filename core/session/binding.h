@@ -19,7 +19,7 @@ struct Binding {
   std::string subject;
   std::string user_name;
   std::vector<std::string> groups;
-  Route route;                // its header edits and its policy are asked for anew, too
+  Route route;                // its header edits and its policy are asked for anew, too, but for the limits' names
   StringMap routing_headers;  // every occurrence of the headers in route.made_from, as they were sent
   std::string sharing_key;
   std::string address;

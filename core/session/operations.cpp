@@ -15,11 +15,14 @@ std::size_t HashOf(const std::string& id) { return std::hash<std::string>()(id);
 
 }  // namespace
 
-void Operations::Open(const std::string& id, bool is_start, SteadyTime now) {
+void Operations::Open(const std::string& id, bool is_start, SteadyTime now, Hold& hold) {
   if (is_over_) return;
   if (is_start) std::replace(ended_.begin(), ended_.end(), HashOf(id), std::size_t{0});
   const auto at = running_.find(id);
-  if (at == running_.end()) return Insert(id, {now, 1, is_start});
+  if (at == running_.end()) {
+    if (is_kept(id)) running_.emplace(id, Operation{now, 1, is_start, std::move(hold)});
+    return;
+  }
   ++at->second.streams;
   at->second.is_known |= is_start;
 }
@@ -29,7 +32,7 @@ bool Operations::Close(const std::string& id, Closing how, bool is_known, Steady
   // What ran then was told of.
   if (is_over_) return is_known && !has_ended(id) && (at == running_.end() || !at->second.is_known);
   if (at == running_.end()) {
-    if (how == Closing::kPauses) Insert(id, {now, 0, is_known});
+    if (how == Closing::kPauses && is_kept(id)) running_.emplace(id, Operation{now, 0, is_known});
     return how != Closing::kPauses && is_known && NoteEnded(id);
   }
   Operation& operation = at->second;
@@ -52,7 +55,8 @@ bool Operations::Release(const std::string& id) {
 std::vector<std::string> Operations::EndAll() {
   is_over_ = true;
   std::vector<std::string> ids;
-  for (const auto& [id, operation] : running_) {
+  for (auto& [id, operation] : running_) {
+    operation.hold.Release();
     if (operation.is_known && !has_ended(id)) ids.push_back(id);
   }
   return ids;
@@ -69,8 +73,8 @@ std::vector<std::string> Operations::Forget(SteadyTime now) {
   return ids;
 }
 
-void Operations::Insert(const std::string& id, const Operation& operation) {
-  if (id.size() <= kMaxIdBytes && running_.size() < kMaxRunning) running_.emplace(id, operation);
+bool Operations::is_kept(const std::string& id) const {
+  return id.size() <= kMaxIdBytes && running_.size() < kMaxRunning;
 }
 
 bool Operations::has_ended(const std::string& id) const {

@@ -12,14 +12,16 @@
 #include <unordered_map>
 #include <vector>
 
+#include "core/session/limits.h"
 #include "core/worker/clock.h"
 
 namespace sgw::core {
 
 class Operations {
  public:
-  // A stream of it opens; `is_start`: the one of its ExecutePlan.
-  void Open(const std::string& id, bool is_start, SteadyTime now);
+  // A stream of it opens; `is_start`: the one of its ExecutePlan. An operation that was not known takes the hold, and
+  // keeps it to its end.
+  void Open(const std::string& id, bool is_start, SteadyTime now, Hold& hold);
 
   enum class Closing : std::uint8_t {
     kPauses,  // it runs on, or may
@@ -43,9 +45,10 @@ class Operations {
     SteadyTime heard;
     int streams = 0;
     bool is_known = false;  // it did start; else a client asks for what may never have been
+    Hold hold{};
   };
 
-  void Insert(const std::string& id, const Operation& operation);
+  bool is_kept(const std::string& id) const;
   bool has_ended(const std::string& id) const;
   bool NoteEnded(const std::string& id);
 

@@ -17,6 +17,14 @@ Status Gone() {
       "tables and settings are gone. Run SparkSession.builder.getOrCreate() again, then your set-up cells.");
 }
 
+Status Full() { return ResourceExhausted("The gateway has as many sessions as it may have."); }
+
+// What cleans up, or says what went wrong, is free.
+bool IsFree(SparkMethod method) {
+  using enum SparkMethod;
+  return method == kReleaseExecute || method == kReleaseSession || method == kInterrupt || method == kFetchErrorDetails;
+}
+
 StringMap Occurrences(const HeaderBlock& headers, const std::string& name) {
   StringMap all;
   for (std::size_t i = 0; i < headers.size(); ++i) {
@@ -69,6 +77,7 @@ void Placing::Drop() {
 
 void Placing::Known(SessionTable::Entered entered) {
   entered_ = std::move(entered);
+  route_ = entered_.route;
   if (!entered_.session->server->is_confirmed()) {
     return Refuse(Unavailable("The gateway has just started and asks for the server of this session.", RetryIn(1s)),
                   "session");
@@ -80,7 +89,7 @@ void Placing::Known(SessionTable::Entered entered) {
 
 Status Placing::CheckHeaders() const {
   const StringMap& kept = entered_.session->routing_headers;
-  for (const std::string& name : entered_.route->made_from) {
+  for (const std::string& name : route_->made_from) {
     const StringMap sent = Occurrences(context_.facts->headers, name);
     if (sent.empty()) continue;
     StringMap was;
@@ -99,7 +108,7 @@ Status Placing::CheckHeaders() const {
 void Placing::AskAgain() {
   const std::shared_ptr<CallFacts> sent = context_.facts;
   context_.facts = std::make_shared<CallFacts>(*sent);
-  for (const std::string& name : entered_.route->made_from) {
+  for (const std::string& name : route_->made_from) {
     if (sent->headers.Find(name)) continue;
     for (const auto& [kept, value] : entered_.session->routing_headers) {
       if (kept == name) context_.facts->headers.Add(name, value);
@@ -109,13 +118,13 @@ void Placing::AskAgain() {
       context_, Later([this, sent](Status status) {
         // The driver sees what the client sent now.
         context_.facts = sent;
-        if (status.ok() && context_.route.namespace_ != entered_.route->namespace_) {
-          status = PermissionDenied("This session lives in " + entered_.route->namespace_ +
+        if (status.ok() && context_.route.namespace_ != route_->namespace_) {
+          status = PermissionDenied("This session lives in " + route_->namespace_ +
                                     ", where you do not belong any more. Make a new session.");
         }
         if (!status.ok()) return Refuse(status, "router");
-        table_.Checked(entered_.session, context_.route, context_.identity->groups);
-        entered_.route = std::make_shared<const Route>(context_.route);
+        route_ = table_.RouteOf(context_);
+        table_.Checked(entered_.session, route_, context_.identity->groups);
         Take();
       }));
 }
@@ -147,8 +156,12 @@ void Placing::Unknown() {
 }
 
 void Placing::Claim() {
+  route_ = table_.RouteOf(context_);
+  // No server is taken for what would be refused in the end.
   if (!wanted_.is_reattach) {
-    if (const Status status = MayOpen(context_.route.policy); !status.ok()) return Refuse(status, "limits");
+    const Status status = table_.is_full() ? Full() : route_->allowance.Check(Limited::kSessions);
+    if (!status.ok()) return TooMany(status);
+    if (const Status counted = CountCall(); !counted.ok()) return Refuse(counted, "limits");
   }
   wanted_.key = table_.SharingKeyOf(context_);
   const auto waiter = table_.servers().Claim(wanted_, context_, Later([this](const Result<ServerPtr>& server) {
@@ -170,52 +183,62 @@ void Placing::Claimed(Result<ServerPtr> server) {
     return Refuse(is_nothing ? Gone() : server.status(), "session");
   }
   // Others may have been bound while this one waited.
-  if (const Status status = MayOpen(context_.route.policy); !status.ok()) return Refuse(status, "limits");
+  if (table_.is_full()) return TooMany(Full());
   // A stream is counted for what is bound, whoever is still there to take it.
   auto on_worker = [this, weak = weak_from_this(), &table = table_](const Result<SessionTable::Entered>& bound) {
     const auto self = weak.lock();
     if (self && !is_over_) return Bound(bound);
     if (bound && bound->session) table.Leave(bound->session);
   };
-  table_.Bind(context_, key_, *server, [on_worker, &worker = worker_](Result<SessionTable::Entered> bound) {
+  table_.Bind(context_, route_, key_, *server, [on_worker, &worker = worker_](Result<SessionTable::Entered> bound) {
     if (worker.IsCurrent()) return on_worker(bound);
     worker.Post([on_worker, bound = std::move(bound)] { on_worker(bound); });
   });
 }
 
 void Placing::Bound(Result<SessionTable::Entered> bound) {
-  if (!bound) return Refuse(bound.status(), "session");
+  if (!bound) {
+    const bool is_limit = bound.status().code() == StatusCode::kResourceExhausted;
+    return Refuse(bound.status(), is_limit ? "limits" : "session");
+  }
   if (!bound->refusal.ok()) return Refuse(bound->refusal, "session");
   if (!bound->session) return TryAgain();
   entered_ = *std::move(bound);
+  route_ = entered_.route;
   Take();
 }
 
-Status Placing::MayOpen(const Policy& policy) const {
-  if (table_.is_full()) return ResourceExhausted("The gateway has as many sessions as it may have.");
-  return table_.subjects().MayOpenSession(Subjects::KeyOf(*context_.identity), policy);
+// Another call may have made the session meanwhile, and this one is of it.
+void Placing::TooMany(const Status& status) {
+  SessionTable::Entered entered = table_.Enter(key_, context_.identity->groups);
+  if (entered.session) return Known(std::move(entered));
+  Refuse(status, "limits");
 }
 
-Status Placing::CheckLimits() const {
-  if (method_.method == SparkMethod::kCloneSession) return MayOpen(entered_.route->policy);
-  if (method_.method_class != MethodClass::kCreates) return {};
-  const std::string subject = Subjects::KeyOf(*context_.identity);
-  const Policy& policy = entered_.route->policy;
+Status Placing::CountCall() {
+  if (IsFree(method_.method) || std::exchange(is_counted_, true)) return {};
+  return route_->allowance.CountCall(table_.Now());
+}
+
+Status Placing::CheckLimits(Hold& hold) {
+  if (Status status = CountCall(); !status.ok()) return status;
   if (method_.method == SparkMethod::kExecutePlan) {
-    if (const Status status = table_.subjects().MayStartOperation(subject, policy); !status.ok()) return status;
+    return Allowance::Take(AllowanceOf(route_), Limited::kOperations, hold);
   }
-  return table_.subjects().CountCall(subject, policy, table_.Now());
+  if (method_.method != SparkMethod::kCloneSession) return {};
+  return table_.is_full() ? Full() : Allowance::Take(AllowanceOf(route_), Limited::kSessions, hold);
 }
 
 void Placing::Take() {
-  if (const Status status = CheckLimits(); !status.ok()) return Refuse(status, "limits");
+  Hold hold;
+  if (const Status status = CheckLimits(hold); !status.ok()) return Refuse(status, "limits");
   if (method_.method == SparkMethod::kCloneSession && IsUuid(fields_.new_session_id)) {
     const Status status = table_.CheckClone(entered_.session, fields_.new_session_id);
     if (!status.ok()) return Refuse(status, "session");
   }
-  context_.route = *entered_.route;
-  const auto ticket =
-      std::make_shared<SessionTicket>(table_, entered_.session, entered_.route, context_.facts, method_, fields_);
+  context_.route = *route_;
+  const auto ticket = std::make_shared<SessionTicket>(table_, entered_.session, route_, context_.facts, method_,
+                                                      fields_, std::move(hold));
   if (!table_.Attach(*ticket)) {
     LeaveSession();
     return TryAgain();

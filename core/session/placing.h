@@ -32,8 +32,10 @@ class Placing final : public std::enable_shared_from_this<Placing> {
   void Take();
 
   Status CheckHeaders() const;
-  Status MayOpen(const Policy& policy) const;
-  Status CheckLimits() const;
+  // Whether limits allow the call, which is counted once, and what it begins, which `hold` counts from then on.
+  Status CheckLimits(Hold& hold);
+  Status CountCall();
+  void TooMany(const Status& status);
   void LeaveSession();
   void Refuse(const Status& status, const char* by);
   void Finish(Result<Placement> result);
@@ -50,10 +52,12 @@ class Placing final : public std::enable_shared_from_this<Placing> {
   const std::string key_;
   Servers::Wanted wanted_;
   SessionTable::Entered entered_;  // with a stream counted, until it is handed on
+  RoutePtr route_;                 // of the session, or of the one that may begin
   std::unique_ptr<Run> run_;
   Timer timer_;
   std::uint64_t waiter_ = 0;
   int tries_ = 0;
+  bool is_counted_ = false;
   bool is_over_ = false;
 };
 

@@ -92,6 +92,10 @@ std::unique_ptr<Run> Sessions::Place(CallContext& context, const FirstFields& fi
   return handle;
 }
 
+Status Sessions::CountCall(const CallContext& context) const {
+  return table_->limits().For(*context.identity, context.route.policy).CountCall(table_->Now());
+}
+
 bool Sessions::is_leased(const std::string& address) const { return table_->servers().is_leased(address); }
 
 std::vector<SessionView> Sessions::List() const { return table_->List(); }

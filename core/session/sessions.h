@@ -68,6 +68,9 @@ class Sessions {
   std::unique_ptr<Run> Place(CallContext& context, const FirstFields& fields, const MethodFacts& method,
                              std::function<void(Result<Placement>)> done);
 
+  // Counts a call that has no session against the limits of its Route. RESOURCE_EXHAUSTED: it may not go on.
+  Status CountCall(const CallContext& context) const;
+
   // Any thread.
   // Whether the server belongs to somebody's sessions alone, so that no call without a session may go there.
   bool is_leased(const std::string& address) const;

@@ -39,6 +39,7 @@ SessionTable::SessionTable(const Config& config, std::shared_ptr<const Pipeline>
       store_(std::move(store)),
       services_(services),
       servers_(config, std::move(pipeline), endpoints, services),
+      limits_(services.metrics),
       opened_(services.metrics.Counter("spark_gateway_sessions_opened_total", "Sessions that were bound to a server.")),
       closed_(services.metrics.Counter("spark_gateway_sessions_closed_total",
                                        "Sessions that were released, expired, or ended by an operator.")),
@@ -64,6 +65,10 @@ std::string SessionTable::SharingKeyOf(const CallContext& context) const {
       break;
   }
   return key + Joined({"team"});
+}
+
+RoutePtr SessionTable::RouteOf(const CallContext& context) {
+  return std::make_shared<const SessionRoute>(context.route, limits_.For(*context.identity, context.route.policy));
 }
 
 SessionTable::Entered SessionTable::Enter(const std::string& key, const std::vector<std::string>& groups) {
@@ -98,37 +103,41 @@ void SessionTable::LookUp(const std::string& key, std::function<void(Result<bool
                  }));
 }
 
-EntryPtr SessionTable::EntryFor(const CallContext& context, const std::string& key, const ServerPtr& server) const {
+EntryPtr SessionTable::EntryFor(const CallContext& context, const RoutePtr& route, const std::string& key,
+                                const ServerPtr& server) const {
   auto session = std::make_shared<SessionEntry>();
   session->key = key;
   session->session_id = context.session_id;
   session->identity = *context.identity;
-  for (const std::string& name : context.route.made_from) {
+  for (const std::string& name : route->made_from) {
     const HeaderBlock& headers = context.facts->headers;
     for (std::size_t i = 0; i < headers.size(); ++i) {
       if (headers[i].name == name) session->routing_headers.emplace_back(name, headers[i].value);
     }
   }
   session->server = server;
-  session->route = std::make_shared<const Route>(context.route);
+  session->route = route;
   session->groups = context.identity->groups;
   session->created = session->last_used = session->last_checked = session->last_touched = Now();
   session->created_wall = services_.clock->Wall();
   return session;
 }
 
-void SessionTable::Bind(const CallContext& context, const std::string& key, const ServerPtr& server,
-                        std::function<void(Result<Entered>)> done) {
+void SessionTable::Bind(const CallContext& context, const RoutePtr& route, const std::string& key,
+                        const ServerPtr& server, std::function<void(Result<Entered>)> done) {
   if (!servers_.Join(server, key)) return done(Unavailable("Your server has just gone.", RetryIn(1s)));
-  EntryPtr session = EntryFor(context, key, server);
+  EntryPtr session = EntryFor(context, route, key, server);
   session->open_streams = 1;
   std::string text = TextOf(BindingOf(*session));
   store_->BindIfAbsent(key, text, TtlOf(*session->route),
                        SessionStore::Done([this, session, text, facts = context.facts,
                                            done = std::move(done)](const Result<SessionStore::Binding>& holds) {
                          if (holds && *holds == text) {
-                           Insert(session, facts.get());
-                           return done(Entered{session, session->route, false, {}});
+                           const Status inserted = Insert(session, facts.get());
+                           if (inserted.ok()) return done(Entered{session, session->route, false, {}});
+                           store_->Remove(session->key, {});
+                           servers_.Leave(session->server, LeaseOutcome::kUnclaimed);
+                           return done(inserted);
                          }
                          // Another call was first, here or elsewhere.
                          servers_.Leave(session->server, LeaseOutcome::kUnclaimed);
@@ -141,16 +150,21 @@ void SessionTable::Bind(const CallContext& context, const std::string& key, cons
                        }));
 }
 
-void SessionTable::Insert(const EntryPtr& session, const CallFacts* facts) {
+Status SessionTable::Insert(const EntryPtr& session, const CallFacts* facts) {
   {
     Shard& shard = ShardOf(session->key);
     const std::lock_guard lock(shard.mutex);
+    // With the lock: whoever is refused for it finds it here.
+    if (!session->hold) {
+      const Status taken = Allowance::Take(AllowanceOf(session->route), Limited::kSessions, session->hold);
+      if (!taken.ok()) return taken;
+    }
     shard.sessions[session->key] = session;
   }
   ++count_;
   opened_.Add(1);
-  subjects_.AddSessions(Subjects::KeyOf(session->identity), 1);
   Tell(SGW_RECORD_SESSION_OPENED, *session, "", facts);
+  return {};
 }
 
 Status SessionTable::CheckClone(const EntryPtr& of, const std::string& new_session_id) {
@@ -162,32 +176,38 @@ Status SessionTable::CheckClone(const EntryPtr& of, const std::string& new_sessi
   return InvalidArgument("The session " + new_session_id + " exists already, on another server. Take another id.");
 }
 
-void SessionTable::BindClone(const EntryPtr& of, const std::string& new_session_id, const CallFacts& facts) {
+void SessionTable::BindClone(const EntryPtr& of, const std::string& new_session_id, const CallFacts& facts, Hold hold) {
   CallContext context;
   context.facts = std::make_shared<CallFacts>(facts);
   context.identity = of->identity;
   context.session_id = new_session_id;
+  RoutePtr route;
   {
     const std::lock_guard lock(ShardOf(of->key).mutex);
-    context.route = *of->route;
+    route = of->route;
   }
   const std::string key = KeyOf(of->identity, new_session_id);
   if (!servers_.Join(of->server, key)) return;
-  EntryPtr clone = EntryFor(context, key, of->server);
+  EntryPtr clone = EntryFor(context, route, key, of->server);
+  clone->hold = std::move(hold);
   clone->routing_headers = of->routing_headers;
   std::string text = TextOf(BindingOf(*clone));
   store_->BindIfAbsent(
       key, text, TtlOf(*clone->route),
       SessionStore::Done([this, clone, text, facts = context.facts](const Result<SessionStore::Binding>& holds) {
-        if (holds && *holds == text) return Insert(clone, facts.get());
+        if (holds && *holds == text) {
+          if (Insert(clone, facts.get()).ok()) return;
+          store_->Remove(clone->key, {});
+        }
         servers_.Leave(clone->server, LeaseOutcome::kUnclaimed);
       }));
 }
 
-void SessionTable::Checked(const EntryPtr& session, const Route& route, const std::vector<std::string>& groups) {
-  auto fresh = std::make_shared<const Route>(route);
+void SessionTable::Checked(const EntryPtr& session, const RoutePtr& route, const std::vector<std::string>& groups) {
   const std::lock_guard lock(ShardOf(session->key).mutex);
-  session->route = std::move(fresh);
+  // What it has stays its own, be it more than it may have now.
+  if (!session->is_ended) session->hold = Allowance::Add(AllowanceOf(route), Limited::kSessions);
+  session->route = route;
   session->last_checked = Now();
   session->groups = groups;
 }
@@ -219,23 +239,14 @@ void SessionTable::Leave(const EntryPtr& session) {
 }
 
 bool SessionTable::WithOperations(SessionEntry& session, const std::function<bool(Operations&)>& ask) {
-  std::int64_t change = 0;
-  bool answer = false;
-  {
-    const std::lock_guard lock(ShardOf(session.key).mutex);
-    const auto before = static_cast<std::int64_t>(session.operations.size());
-    answer = ask(session.operations);
-    change = static_cast<std::int64_t>(session.operations.size()) - before;
-  }
-  subjects_.AddOperations(Subjects::KeyOf(session.identity), change);
-  return answer;
+  const std::lock_guard lock(ShardOf(session.key).mutex);
+  return ask(session.operations);
 }
 
 bool SessionTable::End(const EntryPtr& session, const Ending& ending,
                        const std::function<bool(const SessionEntry&)>& is_still_due) {
   Shard& shard = ShardOf(session->key);
   bool has_streams = false;
-  std::int64_t operations = 0;
   std::vector<std::string> running;
   std::vector<std::pair<Worker*, std::weak_ptr<SessionTicket>>> cut;
   {
@@ -245,7 +256,7 @@ bool SessionTable::End(const EntryPtr& session, const Ending& ending,
     session->refusal = ending.refusal;
     session->outcome = ending.outcome;
     has_streams = session->open_streams > 0;
-    operations = static_cast<std::int64_t>(session->operations.size());
+    session->hold.Release();
     running = session->operations.EndAll();
     for (const auto& [raw, ticket] : session->tickets) {
       if (ending.cuts_streams) cut.emplace_back(&raw->worker_, ticket);
@@ -261,9 +272,6 @@ bool SessionTable::End(const EntryPtr& session, const Ending& ending,
   }
   --count_;
   (ending.event == SGW_RECORD_SESSION_LOST ? lost_ : closed_).Add(1);
-  const std::string subject = Subjects::KeyOf(session->identity);
-  subjects_.AddSessions(subject, -1);
-  subjects_.AddOperations(subject, -operations);
   for (const std::string& id : running) Tell(SGW_RECORD_OPERATION_ENDED, *session, ending.reason, ending.facts, id);
   Tell(ending.event, *session, ending.reason, ending.facts);
   for (const auto& [worker, ticket] : cut) {

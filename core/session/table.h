@@ -15,13 +15,21 @@
 #include <string>
 #include <unordered_map>
 
+#include "core/session/limits.h"
 #include "core/session/operations.h"
 #include "core/session/servers.h"
 #include "core/session/sessions.h"
 #include "core/session/store.h"
-#include "core/session/subjects.h"
 
 namespace sgw::core {
+
+// A session's Route, and what it may have by it.
+struct SessionRoute : Route {
+  SessionRoute(Route route, Allowance may_have) : Route(std::move(route)), allowance(std::move(may_have)) {}
+  const Allowance allowance;
+};
+using RoutePtr = std::shared_ptr<const SessionRoute>;
+inline std::shared_ptr<const Allowance> AllowanceOf(const RoutePtr& route) { return {route, &route->allowance}; }
 
 struct SessionEntry {
   std::string key;
@@ -33,7 +41,8 @@ struct SessionEntry {
   SteadyTime created;
 
   // Guarded by the shard's mutex.
-  std::shared_ptr<const Route> route;
+  RoutePtr route;
+  Hold hold;                        // it counts as a session until its end
   std::vector<std::string> groups;  // of the identity, when the router was last asked
   SteadyTime last_used;
   SteadyTime last_checked;
@@ -56,11 +65,13 @@ class SessionTable {
   static std::string KeyOf(const Identity& identity, const std::string& session_id);
   // What may share a server has the same one.
   std::string SharingKeyOf(const CallContext& context) const;
+  // The Route that was found for the call, for a session of it.
+  RoutePtr RouteOf(const CallContext& context);
 
   // A session that lives here, with a stream counted until Leave.
   struct Entered {
     EntryPtr session{};
-    std::shared_ptr<const Route> route{};
+    RoutePtr route{};
     bool is_check_due = false;  // the router is to be asked again
     Status refusal{};           // not OK: it has ended
   };
@@ -69,15 +80,16 @@ class SessionTable {
   // What the store has of a key that does not live here: a refusal, or whether it is bound all the same.
   void LookUp(const std::string& key, std::function<void(Result<bool>)> done);
   // Binds a new session to the server. The one that holds is given, which another call may have bound just now; it is
-  // in neither state while that call is at it. May answer on any thread.
-  void Bind(const CallContext& context, const std::string& key, const ServerPtr& server,
+  // in neither state while that call is at it. RESOURCE_EXHAUSTED: there are as many sessions as may be. May answer on
+  // any thread.
+  void Bind(const CallContext& context, const RoutePtr& route, const std::string& key, const ServerPtr& server,
             std::function<void(Result<Entered>)> done);
-  // Binds a session to the server of another one.
-  void BindClone(const EntryPtr& of, const std::string& new_session_id, const CallFacts& facts);
+  // Binds a session, which was counted by the hold, to the server of another one.
+  void BindClone(const EntryPtr& of, const std::string& new_session_id, const CallFacts& facts, Hold hold);
   // Whether a clone may have this id: INVALID_ARGUMENT when it lives elsewhere.
   Status CheckClone(const EntryPtr& of, const std::string& new_session_id);
   // The router still sends the session where it is.
-  void Checked(const EntryPtr& session, const Route& route, const std::vector<std::string>& groups);
+  void Checked(const EntryPtr& session, const RoutePtr& route, const std::vector<std::string>& groups);
   // Hands the stream that was counted on to a ticket, until Detach. False: the session has ended meanwhile.
   bool Attach(SessionTicket& ticket);
   void Detach(SessionTicket& ticket);
@@ -116,7 +128,7 @@ class SessionTable {
   const Pipeline& pipeline() const { return *pipeline_; }
   Servers& servers() { return servers_; }
   BindingStore& store() { return *store_; }
-  Subjects& subjects() { return subjects_; }
+  Limits& limits() { return limits_; }
   SteadyTime Now() const { return services_.clock->Now(); }
 
  private:
@@ -126,8 +138,10 @@ class SessionTable {
   };
   Shard& ShardOf(const std::string& key) const { return shards_[std::hash<std::string>()(key) % shards_.size()]; }
 
-  EntryPtr EntryFor(const CallContext& context, const std::string& key, const ServerPtr& server) const;
-  void Insert(const EntryPtr& session, const CallFacts* facts);
+  EntryPtr EntryFor(const CallContext& context, const RoutePtr& route, const std::string& key,
+                    const ServerPtr& server) const;
+  // It lives here from now on. RESOURCE_EXHAUSTED: it may not.
+  Status Insert(const EntryPtr& session, const CallFacts* facts);
   std::chrono::milliseconds TtlOf(const Route& route) const;
   void Bury(const std::string& key, const Status& refusal);
   void RemoveTombstone(const std::string& key);
@@ -139,7 +153,7 @@ class SessionTable {
   const std::unique_ptr<BindingStore> store_;
   HostServices& services_;
   Servers servers_;
-  Subjects subjects_;
+  Limits limits_;
   mutable std::array<Shard, 32> shards_;
   std::atomic<std::int64_t> count_{0};
   std::mutex graves_mutex_;         // Guards graves_.

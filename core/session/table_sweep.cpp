@@ -43,13 +43,14 @@ void SessionTable::Restore() {
     session->identity.groups = session->groups = binding->groups;
     session->routing_headers = binding->routing_headers;
     session->server = server;
-    session->route = std::make_shared<const Route>(binding->route);
+    session->route =
+        std::make_shared<const SessionRoute>(binding->route, limits_.For(session->identity, binding->route.policy));
+    session->hold = Allowance::Add(AllowanceOf(session->route), Limited::kSessions);
     session->created_wall = binding->created;
     session->created = Now() - (services_.clock->Wall() - binding->created);
     session->last_used = session->last_touched = Now();
     // The first call has the router say the rest: header edits and policy are not written down.
     session->last_checked = Now() - config_.sessions.recheck - 1s;
-    subjects_.AddSessions(Subjects::KeyOf(session->identity), 1);
     ++count_;
     ++restored;
     Shard& shard = ShardOf(key);
@@ -77,10 +78,7 @@ void SessionTable::Sweep() {
     {
       const std::lock_guard lock(shard.mutex);
       for (const auto& [key, session] : shard.sessions) {
-        const auto before = static_cast<std::int64_t>(session->operations.size());
         for (std::string& id : session->operations.Forget(now)) forgotten.emplace_back(session, std::move(id));
-        const auto left = static_cast<std::int64_t>(session->operations.size());
-        subjects_.AddOperations(Subjects::KeyOf(session->identity), left - before);
         if (session->server->is_lost()) {
           lost.push_back(session);
         } else if (is_idle(*session)) {
@@ -111,7 +109,7 @@ void SessionTable::Sweep() {
   }
   store_->Sweep();
   servers_.Sweep();
-  subjects_.Sweep(now);
+  limits_.Sweep(now);
 }
 
 std::vector<SessionView> SessionTable::List() const {

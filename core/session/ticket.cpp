@@ -6,8 +6,8 @@
 namespace sgw::core {
 
 SessionTicket::SessionTicket(SessionTable& table, std::shared_ptr<SessionEntry> session,
-                             std::shared_ptr<const Route> route, std::shared_ptr<const CallFacts> facts,
-                             const MethodFacts& method, FirstFields fields)
+                             std::shared_ptr<const SessionRoute> route, std::shared_ptr<const CallFacts> facts,
+                             const MethodFacts& method, FirstFields fields, Hold hold)
     : table_(table),
       session_(std::move(session)),
       endpoint_(session_->server->endpoint()),
@@ -15,23 +15,29 @@ SessionTicket::SessionTicket(SessionTable& table, std::shared_ptr<SessionEntry> 
       facts_(std::move(facts)),
       method_(method),
       fields_(std::move(fields)),
+      hold_(std::move(hold)),
       worker_(*Worker::Current()) {}
 
 SessionTicket::~SessionTicket() { Finished({}); }
+
+const Route& SessionTicket::route() const { return *route_; }
 
 void SessionTicket::BeginOperation() {
   const bool is_start = method_.method == SparkMethod::kExecutePlan;
   if (!is_start && method_.method != SparkMethod::kReattachExecute) return;
   has_operation_ = true;
   if (fields_.operation_id.empty()) return;
+  // One that is asked for again may have begun before this process.
+  if (!is_start) hold_ = Allowance::Add(AllowanceOf(route_), Limited::kOperations);
   table_.WithOperations(*session_, [&](Operations& all) {
-    all.Open(fields_.operation_id, is_start, table_.Now());
+    all.Open(fields_.operation_id, is_start, table_.Now(), hold_);
     return false;
   });
+  if (!is_start) hold_.Release();
 }
 
 void SessionTicket::BindClone(const std::string& new_session_id) {
-  if (IsUuid(new_session_id)) table_.BindClone(session_, new_session_id, *facts_);
+  if (IsUuid(new_session_id)) table_.BindClone(session_, new_session_id, *facts_, std::move(hold_));
 }
 
 bool SessionTicket::Finished(const StreamEnd& end) {
@@ -61,6 +67,7 @@ bool SessionTicket::Finished(const StreamEnd& end) {
     }
     table_.End(session_, ending);
   }
+  hold_.Release();
   table_.Detach(*this);
   return has_ended;
 }

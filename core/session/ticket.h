@@ -10,11 +10,13 @@
 #include "core/connect/first_fields.h"
 #include "core/connect/methods.h"
 #include "core/plugin/call_facts.h"
+#include "core/session/limits.h"
 #include "core/worker/worker.h"
 
 namespace sgw::core {
 
 struct SessionEntry;
+struct SessionRoute;
 class SessionTable;
 
 // How a stream ended.
@@ -29,15 +31,16 @@ struct StreamEnd {
 // While it lives, the session does not expire, and a leased server is nobody else's. On the worker of its call.
 class SessionTicket : public std::enable_shared_from_this<SessionTicket> {
  public:
-  SessionTicket(SessionTable& table, std::shared_ptr<SessionEntry> session, std::shared_ptr<const Route> route,
-                std::shared_ptr<const CallFacts> facts, const MethodFacts& method, FirstFields fields);
+  // The hold is of what the call begins: an operation, or another session.
+  SessionTicket(SessionTable& table, std::shared_ptr<SessionEntry> session, std::shared_ptr<const SessionRoute> route,
+                std::shared_ptr<const CallFacts> facts, const MethodFacts& method, FirstFields fields, Hold hold);
   // Without Finished() before, the stream counts as one that broke off.
   ~SessionTicket();
   SessionTicket(const SessionTicket&) = delete;
   SessionTicket& operator=(const SessionTicket&) = delete;
 
   const Endpoint& endpoint() const { return *endpoint_; }
-  const Route& route() const { return *route_; }
+  const Route& route() const;
 
   // Called at most once, when the session has ended under the stream: an operator did that, or its server is lost. The
   // stream is to end with this status.
@@ -55,10 +58,11 @@ class SessionTicket : public std::enable_shared_from_this<SessionTicket> {
   SessionTable& table_;
   const std::shared_ptr<SessionEntry> session_;
   const std::shared_ptr<const Endpoint> endpoint_;
-  const std::shared_ptr<const Route> route_;
+  const std::shared_ptr<const SessionRoute> route_;
   const std::shared_ptr<const CallFacts> facts_;
   const MethodFacts& method_;
   const FirstFields fields_;
+  Hold hold_;
   Worker& worker_;
   std::function<void(const Status&)> on_cut_;
   bool is_attached_ = false;  // the table counts it

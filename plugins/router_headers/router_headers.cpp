@@ -194,7 +194,7 @@ RouterAnswer HeaderRouter::Decide(const RouterCall& call) {
   if (!settings_.rules.empty()) {
     const Rule* const rule = FindRule(settings_.rules, caller, place.team, place.environment, route.namespace_);
     if (!rule) return MayNotUse(place, caller);
-    SetLimits(*rule, caller, place.team, route.policy);
+    SetLimits(*rule, static_cast<std::size_t>(rule - settings_.rules.data()) + 1, caller, place.team, route.policy);
   }
   route.team = place.team;
   route.environment = place.environment;

@@ -63,8 +63,8 @@ namespace {
 
 constexpr const char* kRules = R"({"rules": [
     {"groups": ["ads"], "teams": ["ads", "data-eng"], "environments": ["dev", "prod"], "default_team": "ads",
-     "default_environment": "dev", "limits": {"per": "team", "sessions": 5}},
-    {"subjects": ["ci"], "teams": ["*"], "environments": ["dev"], "limits": {"sessions": 2}}]})";
+     "default_environment": "dev", "limits": [{"per": "team", "sessions": 5}]},
+    {"subjects": ["ci"], "teams": ["*"], "environments": ["dev"], "limits": [{"sessions": 2}]}]})";
 
 FakeCall Asks(const char* subject, std::vector<std::string> groups, const char* team, const char* environment) {
   FakeCall call = CallFrom(subject).Groups(std::move(groups));

@@ -64,11 +64,20 @@ Status Rule::Validate() const {
       }
     }
   }
-  if (limits.per != "subject" && limits.per != "group" && limits.per != "team") {
-    return InvalidArgument("limits.per: must be subject, group or team, not '" + limits.per + "'");
-  }
-  for (const std::int64_t limit : {limits.sessions, limits.operations, limits.calls_per_second}) {
-    if (limit < 0) return InvalidArgument("limits: cannot be negative");
+  std::vector<std::string> seen;
+  for (const RuleLimits& limit : limits) {
+    const std::string& per = limit.per;
+    if (per != "subject" && per != "group" && per != "team") {
+      return InvalidArgument("limits.per: must be subject, group or team, not '" + per + "'");
+    }
+    if (std::find(seen.begin(), seen.end(), per) != seen.end()) {
+      return InvalidArgument("limits: a rule has one limit per " + per);
+    }
+    seen.push_back(per);
+    for (const std::int64_t value : {limit.sessions, limit.operations, limit.calls_per_second, limit.burst}) {
+      if (value < 0) return InvalidArgument("limits: cannot be negative");
+    }
+    if (limit.burst > 0 && limit.calls_per_second == 0) return InvalidArgument("limits: burst needs calls_per_second");
   }
   return {};
 }
@@ -111,25 +120,29 @@ bool IsListed(const std::vector<Rule>& rules, std::string_view team) {
   });
 }
 
-void SetLimits(const Rule& rule, const Identity& caller, std::string_view team, Policy& policy) {
+void SetLimits(const Rule& rule, std::size_t number, const Identity& caller, std::string_view team, Policy& policy) {
   const auto set = [](std::int64_t limit) { return limit > 0 ? std::optional(limit) : std::nullopt; };
-  const auto sessions = set(rule.limits.sessions);
-  const auto operations = set(rule.limits.operations);
-  const auto calls = set(rule.limits.calls_per_second);
-  if (!sessions && !operations && !calls) return;
-  if (rule.limits.per == "subject") {
-    policy.max_sessions = sessions;
-    policy.max_operations = operations;
-    policy.calls_per_second = calls;
-    return;
+  for (const RuleLimits& limit : rule.limits) {
+    Limit shared{.max_sessions = set(limit.sessions),
+                 .max_operations = set(limit.operations),
+                 .calls_per_second = set(limit.calls_per_second),
+                 .burst = set(limit.burst)};
+    if (limit.per == "subject") {
+      policy.max_sessions = shared.max_sessions;
+      policy.max_operations = shared.max_operations;
+      policy.calls_per_second = shared.calls_per_second;
+      policy.burst = shared.burst;
+      continue;
+    }
+    shared.name = "team " + std::string(team);
+    if (limit.per == "group") {
+      const auto group = std::find_if(caller.groups.begin(), caller.groups.end(),
+                                      [&](const std::string& one) { return MatchesAny(one, rule.groups); });
+      // Those whom the rule names, or everybody.
+      shared.name = group == caller.groups.end() ? "rule " + std::to_string(number) : "group " + *group;
+    }
+    policy.limits.push_back(std::move(shared));
   }
-  std::string name = "team " + std::string(team);
-  if (rule.limits.per == "group") {
-    const auto group = std::find_if(caller.groups.begin(), caller.groups.end(),
-                                    [&](const std::string& one) { return MatchesAny(one, rule.groups); });
-    name = group == caller.groups.end() ? "callers like you" : "group " + *group;
-  }
-  policy.limits.push_back({std::move(name), sessions, operations, calls});
 }
 
 }  // namespace sgw::plugins

@@ -10,19 +10,21 @@
 
 namespace sgw::plugins {
 
-// Limits of the callers of one rule. 0: none.
+// A limit of the callers of one rule. 0: none.
 struct RuleLimits {
   std::string per = "subject";
   std::int64_t sessions = 0;
   std::int64_t operations = 0;
   std::int64_t calls_per_second = 0;
+  std::int64_t burst = 0;
 
   static constexpr auto kSchema = Settings(
-      Setting("per", &RuleLimits::per, "Who counts together: `subject`, `group` (all callers of the rule) or `team`."),
+      Setting("per", &RuleLimits::per, "Whose calls count together: those of each `subject`, `group` or `team`."),
       Setting("sessions", &RuleLimits::sessions, "Sessions at a time."),
       Setting("operations", &RuleLimits::operations, "Operations that run at a time."),
       Setting("calls_per_second", &RuleLimits::calls_per_second,
-              "Calls in a second; releases, interrupts and error details are free."));
+              "Calls in a second; releases, interrupts and error details are free."),
+      Setting("burst", &RuleLimits::burst, "Calls that may come at once; without it as many as in a second."));
 };
 
 // One rule. In lists of names `*` stands for any text; an empty list leaves the question open: any caller, any team.
@@ -34,7 +36,7 @@ struct Rule {
   std::vector<std::string> namespaces{};
   std::string default_team{};
   std::string default_environment{};
-  RuleLimits limits{};
+  std::vector<RuleLimits> limits{};
 
   static constexpr auto kSchema =
       Settings(Setting("groups", &Rule::groups, "Callers in one of these groups."),
@@ -46,7 +48,7 @@ struct Rule {
                Setting("default_team", &Rule::default_team,
                        "Their team when a call names none; may be `{claim:NAME}` or `{group}`."),
                Setting("default_environment", &Rule::default_environment, "Their environment when a call names none."),
-               Setting("limits", &Rule::limits, "What they may have at a time."));
+               Setting("limits", &Rule::limits, "What they may have at a time: each alone, and together."));
 
   Status Validate() const;
 };
@@ -65,7 +67,7 @@ std::vector<std::string> TeamsOf(const std::vector<Rule>& rules, const Identity&
 // Whether some rule names this team letter for letter.
 bool IsListed(const std::vector<Rule>& rules, std::string_view team);
 
-// Puts the rule's limits into the policy of a Route of this team.
-void SetLimits(const Rule& rule, const Identity& caller, std::string_view team, Policy& policy);
+// Puts the limits of the rule into the policy of a Route of this team. `number`: its place among the rules, from 1 on.
+void SetLimits(const Rule& rule, std::size_t number, const Identity& caller, std::string_view team, Policy& policy);
 
 }  // namespace sgw::plugins

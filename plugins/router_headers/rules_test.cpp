@@ -73,20 +73,21 @@ TEST_CASE("the teams that a refusal may show are the caller's own") {
   CHECK(TeamsOf(rules, Caller("a", {"admins"})).empty());
 }
 
-TEST_CASE("limits are the caller's own, or shared by a group or a team") {
-  Policy own;
-  SetLimits({.limits = {.sessions = 3}}, Caller("alice"), "ads", own);
-  CHECK(own == Policy{.max_sessions = 3});
-  Policy team;
-  SetLimits({.limits = {.per = "team", .operations = 5}}, Caller("alice"), "ads", team);
-  CHECK(team.limits == std::vector<Limit>{{.name = "team ads", .max_operations = 5}});
-  Policy group;
-  SetLimits({.groups = {"ad*"}, .limits = {.per = "group", .calls_per_second = 7}}, Caller("alice", {"x", "ads"}), "t",
-            group);
-  CHECK(group.limits == std::vector<Limit>{{.name = "group ads", .calls_per_second = 7}});
-  Policy none;
-  SetLimits({.limits = {.per = "team"}}, Caller("alice"), "ads", none);
-  CHECK(none == Policy());
+TEST_CASE("limits are each caller's own, and shared by a group or a team, in one rule") {
+  const auto limits_of = [](const Rule& rule, const Identity& caller) {
+    Policy policy;
+    SetLimits(rule, 4, caller, "ads", policy);
+    return policy;
+  };
+  CHECK(limits_of({.limits = {{.sessions = 3, .calls_per_second = 5, .burst = 50}}}, Caller("alice")) ==
+        Policy{.max_sessions = 3, .calls_per_second = 5, .burst = 50});
+  const Rule shared = {.groups = {"ad*"},
+                       .subjects = {"ci"},
+                       .limits = {{.per = "team", .operations = 5}, {.per = "group", .calls_per_second = 7}}};
+  CHECK(limits_of(shared, Caller("alice", {"x", "ads"})).limits ==
+        std::vector<Limit>{{.name = "team ads", .max_operations = 5}, {.name = "group ads", .calls_per_second = 7}});
+  CHECK(limits_of(shared, Caller("ci")).limits[1].name == "rule 4");
+  CHECK(limits_of({}, Caller("alice")) == Policy());
 }
 
 TEST_CASE("rules that mean nothing are refused") {
@@ -94,6 +95,9 @@ TEST_CASE("rules that mean nothing are refused") {
   CHECK_FALSE(Rule{.teams = {"{team}"}}.Validate().ok());
   CHECK_FALSE(Rule{.environments = {"{group}"}}.Validate().ok());
   CHECK_FALSE(Rule{.teams = {""}}.Validate().ok());
-  CHECK_FALSE(Rule{.limits = {.per = "all"}}.Validate().ok());
-  CHECK_FALSE(Rule{.limits = {.sessions = -1}}.Validate().ok());
+  CHECK(Rule{.limits = {{.sessions = 1}, {.per = "team", .calls_per_second = 1, .burst = 9}}}.Validate().ok());
+  CHECK_FALSE(Rule{.limits = {{.per = "all"}}}.Validate().ok());
+  CHECK_FALSE(Rule{.limits = {{.sessions = -1}}}.Validate().ok());
+  CHECK_FALSE(Rule{.limits = {{.burst = 9}}}.Validate().ok());
+  CHECK_FALSE(Rule{.limits = {{.sessions = 1}, {.operations = 1}}}.Validate().ok());
 }

@@ -178,7 +178,8 @@ TEST_CASE("a release by the client cuts nothing: the driver ends its streams") {
 TEST_CASE("a session with more operations than are remembered loses count of the oldest end alone") {
   Operations all;
   const SteadyTime now{};
-  for (int i = 0; i < 2'000; ++i) all.Open(std::to_string(i), true, now);
+  Hold hold;
+  for (int i = 0; i < 2'000; ++i) all.Open(std::to_string(i), true, now, hold);
   CHECK(all.size() == 1'000);
   using enum Operations::Closing;
   CHECK(all.Close("1999", kEnds, true, now));
@@ -186,6 +187,6 @@ TEST_CASE("a session with more operations than are remembered loses count of the
   CHECK(all.EndAll().size() == 1'000);
   CHECK(all.Close("1998", kEnds, true, now));
   CHECK_FALSE(all.Close("1", kEnds, true, now));
-  all.Open(std::string(65, 'x'), true, now);
+  all.Open(std::string(65, 'x'), true, now, hold);
   CHECK(all.size() == 1'000);
 }

@@ -287,41 +287,6 @@ TEST_CASE("clones count as sessions, against every limit") {
   }
 }
 
-TEST_CASE("the policy of a route limits the sessions, the operations and the calls of a caller") {
-  SessionsRig rig(kRouted);
-  rig.DiscoveryHas({{.address = "a:1"}});
-  Policy policy;
-  rig.script("router1").decide = [&](const RouterCall&) -> RouterAnswer { return Route{.policy = policy}; };
-  SUBCASE("sessions") {
-    policy.max_sessions = 1;
-    CHECK(Once(rig, "Config", kS1) == "a:1");
-    CHECK(Once(rig, "Config", kS1) == "a:1");
-    CHECK(Once(rig, "Config", kS2) ==
-          "RESOURCE_EXHAUSTED: You have 1 sessions and may have 1. End one, then run this again.");
-    CHECK(Once(rig, "Config", kS2, {.subject = "bob"}) == "a:1");
-    CHECK(Once(rig, "ReleaseSession", kS1) == "a:1");
-    CHECK(Once(rig, "Config", kS2) == "a:1");
-  }
-  SUBCASE("operations") {
-    policy.max_operations = 1;
-    Caller running(rig, "ExecutePlan", kS1, {.operation_id = kOp});
-    CHECK(running.server() == "a:1");
-    CHECK(Once(rig, "ExecutePlan", kS1, {.operation_id = kS2}).starts_with("RESOURCE_EXHAUSTED"));
-    CHECK(Once(rig, "Config", kS1) == "a:1");
-    running.Finish();
-    CHECK(Once(rig, "ExecutePlan", kS1, {.operation_id = kS2}) == "a:1");
-  }
-  SUBCASE("calls per second") {
-    policy.calls_per_second = 2;
-    CHECK(Once(rig, "Config", kS1) == "a:1");
-    CHECK(Once(rig, "Config", kS1) == "a:1");
-    CHECK(Once(rig, "Config", kS1).starts_with("RESOURCE_EXHAUSTED: You make more than 2 calls a second."));
-    CHECK(Once(rig, "ReleaseExecute", kS1) == "a:1");
-    rig.clock.Advance(1s);
-    CHECK(Once(rig, "Config", kS1) == "a:1");
-  }
-}
-
 TEST_CASE("the gateway has no more sessions than limits.sessions") {
   SessionsRig rig(kDiscovered, "limits: {sessions: 1}\n");
   rig.DiscoveryHas({{.address = "a:1"}});
