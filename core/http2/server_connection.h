@@ -42,6 +42,8 @@ class ServerConnection final : public Connection {
   // Not OK: the listener's authorities or revocation lists are others now, and the peer's certificate is not good by
   // them. No call is to be served, and the connection ends with those that run.
   const Status& peer_status() const { return peer_status_; }
+  // What the handlers of its streams share with each other; its destructor touches nothing of the connection.
+  std::shared_ptr<void>& companion() { return companion_; }
 
  private:
   void Recognise();
@@ -63,6 +65,7 @@ class ServerConnection final : public Connection {
   std::shared_ptr<const TlsPeer> tls_peer_;
   std::uint64_t verified_by_ = 0;  // the version of setup_.tls
   Status peer_status_;
+  std::shared_ptr<void> companion_;
   bool is_draining_ = false;
   bool is_final_goaway_sent_ = false;
 };

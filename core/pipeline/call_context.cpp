@@ -55,16 +55,19 @@ std::string TraceParent(std::string_view received) {
   return text;
 }
 
-Status FillClaim(Identity& identity, const std::string& claimed_user) {
-  if (!identity.is_as_claimed) return {};
+Status FillClaim(std::shared_ptr<const Identity>& identity, const std::string& claimed_user) {
+  if (!identity->is_as_claimed) return {};
   if (claimed_user.size() > kMaxClaim || !IsName(claimed_user)) {
     return InvalidArgument("The user_id is longer than 256 bytes, or has characters that a name cannot have.");
   }
-  if (!claimed_user.empty()) identity.subject = claimed_user;
-  if (identity.subject.empty()) {
+  // A copy: what a connection remembers stays as it is.
+  const auto filled = std::make_shared<Identity>(*identity);
+  if (!claimed_user.empty()) filled->subject = claimed_user;
+  if (filled->subject.empty()) {
     return Unauthenticated("Your client did not say who you are. Add ;user_id=<name> to the URL, or set USER.");
   }
-  identity.is_as_claimed = false;
+  filled->is_as_claimed = false;
+  identity = filled;
   return {};
 }
 

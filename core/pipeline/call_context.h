@@ -4,16 +4,17 @@
 #include <sgw/values.h>
 
 #include <memory>
-#include <optional>
 #include <string>
 
+#include "core/pipeline/remembered.h"
 #include "core/plugin/call_facts.h"
 
 namespace sgw::core {
 
 struct CallContext {
   std::shared_ptr<CallFacts> facts = std::make_shared<CallFacts>();
-  std::optional<Identity> identity;  // after auth; with is_as_claimed until the claim was filled in
+  std::shared_ptr<Remembered> remembered;    // of the call's connection; null: every step is asked
+  std::shared_ptr<const Identity> identity;  // after auth; with is_as_claimed until the claim was filled in
   Status only_bound;       // not OK: the identity is good only for the sessions that it has; other calls end with this
   Route route;             // after the router; empty without one
   std::string refused_by;  // instance name of the step that ended the call, or a word of the core's
@@ -31,7 +32,7 @@ std::string TraceParent(std::string_view received);
 
 // Puts the client's word in the place of an as-claimed identity. UNAUTHENTICATED: it said nothing, and no default is
 // set. INVALID_ARGUMENT: longer than 256 bytes, not UTF-8, or with control characters.
-Status FillClaim(Identity& identity, const std::string& claimed_user);
+Status FillClaim(std::shared_ptr<const Identity>& identity, const std::string& claimed_user);
 
 // The user_id that a driver sees: unique across realms, and without a comma, which Spark's job tags cannot have, or
 // control characters; these are written as %XX.

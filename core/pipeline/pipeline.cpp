@@ -1,6 +1,7 @@
 #include "core/pipeline/pipeline.h"
 
 #include <algorithm>
+#include <atomic>
 
 #include "core/pipeline/asking.h"
 
@@ -21,6 +22,11 @@ Pipeline::Step StepOf(const StepConfig& config, Instance& instance, MetricsRegis
           &RefusalsOf(metrics, instance.name())};
 }
 
+std::uint64_t NextNumber() {
+  static std::atomic<std::uint64_t> last{0};
+  return ++last;
+}
+
 // What a caller hears of an answer that is no value of the step's kind.
 Status RefusalIn(PluginAnswer& answer, const Pipeline::Step& step) {
   if (auto* status = std::get_if<Status>(&answer); status && !status->ok()) return std::move(*status);
@@ -31,7 +37,10 @@ Status RefusalIn(PluginAnswer& answer, const Pipeline::Step& step) {
 
 Pipeline::Pipeline(const Config& config, std::shared_ptr<Generation> generation, MetricsRegistry& metrics)
     : generation_(std::move(generation)),
+      number_(NextNumber()),
       nobody_knew_(RefusalsOf(metrics, "auth")),
+      knew_(metrics.Counter("spark_gateway_remembered_identities_total",
+                            "Calls whose connection remembered who they are of.")),
       nobody_routed_(RefusalsOf(metrics, "router")),
       nobody_had_(RefusalsOf(metrics, "discovery")) {
   std::chrono::milliseconds longest{};
@@ -41,6 +50,7 @@ Pipeline::Pipeline(const Config& config, std::shared_ptr<Generation> generation,
       Instance& instance = *generation_->Find(name);
       switch (step.kind) {
         case StepKind::kAuth:
+          if (remembered_ == auth_.size() && instance.tag().has("remembered")) ++remembered_;
           auth_.push_back(StepOf(step, instance, metrics));
           break;
         case StepKind::kRouter:
@@ -69,13 +79,28 @@ Pipeline::Pipeline(const Config& config, std::shared_ptr<Generation> generation,
   hold_ = longest_create.count() > 0 ? longest_create : longest;
 }
 
+// Each count only grows, so that their sum stands for all of them.
+Remembered::Asked Pipeline::Asks() const {
+  std::uint64_t forgotten = 0;
+  for (std::size_t i = 0; i < remembered_; ++i) forgotten += auth_[i].instance->identities_forgotten();
+  return {number_, forgotten};
+}
+
 std::unique_ptr<Run> Pipeline::Authenticate(CallContext& context, Done done) const {
+  const Remembered::Asked asked = Asks();
+  if (Remembered* const known = context.remembered.get(); known && known->Knows(*context.facts, asked)) {
+    context.identity = known->identity();
+    context.only_bound = known->only_bound();
+    knew_.Add(1);
+    done(Status());
+    return nullptr;
+  }
   return Asking::Begin(
       auth_,
       [&context](const Step& step, AnswerFn answer) {
         return step.instance->Authenticate(*context.facts, std::move(answer));
       },
-      [this, &context, done = std::move(done)](PluginAnswer answer, const Step* step) {
+      [this, &context, asked, done = std::move(done)](PluginAnswer answer, const Step* step) {
         if (!step) {
           nobody_knew_.Add(1);
           context.refused_by = "auth";
@@ -90,9 +115,17 @@ std::unique_ptr<Run> Pipeline::Authenticate(CallContext& context, Done done) con
           identity = &lapsed->identity;
           context.only_bound = std::move(lapsed->refusal);
         }
+        if (identity && identity->expiry && *identity->expiry <= context.facts->received) {
+          answer = Unauthenticated("Your credential has ended. Connect again with a new one.");
+          identity = nullptr;
+        }
         if (identity) {
           if (auth_.size() > 1) identity->realm = step->instance->name();
-          context.identity = std::move(*identity);
+          context.identity = std::make_shared<const Identity>(std::move(*identity));
+          const auto place = static_cast<std::size_t>(step - auth_.data());
+          if (context.remembered && place < remembered_) {
+            context.remembered->Keep(*context.facts, asked, context.identity, context.only_bound);
+          }
           done(Status());
           return true;
         }

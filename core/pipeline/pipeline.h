@@ -60,9 +60,10 @@ class Pipeline {
   std::chrono::milliseconds hold() const { return hold_; }
 
   using Done = std::function<void(Status)>;
-  // Sets context.identity. UNAUTHENTICATED when every step says Next. `done` is called exactly once, perhaps before the
+  // Sets context.identity. UNAUTHENTICATED when every step says Next, or the identity has expired. `done` is called exactly once, perhaps before the
   // function returns; not after the Run was dropped. The context outlives the Run.
-  // With several auth steps the identity's realm is the name of the one that knew the caller.
+  // With several auth steps the identity's realm is the name of the one that knew the caller. Nobody is asked when the
+  // call's connection remembers who this is.
   std::unique_ptr<Run> Authenticate(CallContext& context, Done done) const;
   // Sets context.route; without a router it stays empty and `done` hears OK.
   std::unique_ptr<Run> FindRoute(CallContext& context, Done done) const;
@@ -93,7 +94,11 @@ class Pipeline {
 
  private:
   std::shared_ptr<Generation> generation_;
+  Remembered::Asked Asks() const;
+
+  const std::uint64_t number_;  // no other pipeline has it
   std::vector<Step> auth_;
+  std::size_t remembered_ = 0;  // so many steps of auth_, from the first on, give answers that may be remembered
   std::vector<Step> router_;
   std::vector<Step> endpoint_;
   std::vector<Step> discoveries_;  // those of endpoint_
@@ -103,6 +108,7 @@ class Pipeline {
   std::chrono::milliseconds hold_{};
   // Refusals when every step of a kind said Next.
   Series& nobody_knew_;
+  Series& knew_;
   Series& nobody_routed_;
   Series& nobody_had_;
 };

@@ -52,6 +52,8 @@ Instance::Instance(std::shared_ptr<Library> library, std::string name, HostServi
 
 const InstanceLife& Instance::life() const { return *host_->life; }
 
+std::uint64_t Instance::identities_forgotten() const { return life().identities_forgotten; }
+
 Result<std::unique_ptr<Instance>> Instance::Create(std::shared_ptr<Library> library, const std::string& name,
                                                    const std::string& settings_json, const std::string& directory,
                                                    HostServices& services) {

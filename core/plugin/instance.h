@@ -67,6 +67,9 @@ class Instance {
   void Quiesce(std::function<void(Status)> done);
   void Stop(std::function<void(Status)> done);
 
+  // How often the plugin has said that what is remembered of its answers is void. Any thread.
+  std::uint64_t identities_forgotten() const;
+
   // Questions. Each may be asked only of an instance of its kind that serves. When the answer is in line, `done` was
   // called before the function returns, and the Ask is not pending. On the asker's worker. `done` hears the kind's
   // value, Next or Status.

@@ -16,7 +16,7 @@ const HeaderBlock& GrpcHead() {
 
 }  // namespace
 
-Call::Call(WorkerRelay& home, const ServerConnection& connection, std::shared_ptr<Stream> client)
+Call::Call(WorkerRelay& home, ServerConnection& connection, std::shared_ptr<Stream> client)
     : StreamPair(home.pool(), std::move(client)),
       home_(home),
       pipeline_(home.relay().pipeline()),
@@ -25,6 +25,8 @@ Call::Call(WorkerRelay& home, const ServerConnection& connection, std::shared_pt
   context_.facts->listener = connection.listener();
   context_.facts->peer_address = connection.peer_address();
   context_.facts->tls = connection.tls_peer();
+  if (!connection.companion()) connection.companion() = std::make_shared<Remembered>();
+  context_.remembered = std::static_pointer_cast<Remembered>(connection.companion());
 }
 
 Call::~Call() = default;
@@ -81,7 +83,7 @@ void Call::OnAuthenticated(const Status& status) {
   if (!IsSparkConnect(context_.facts->method())) {
     if (!context_.only_bound.ok()) return RefuseBy(context_.only_bound, "auth");
     // No message says who it is.
-    if (const Status claim = FillClaim(*context_.identity, ""); !claim.ok()) return RefuseBy(claim, "auth");
+    if (const Status claim = FillClaim(context_.identity, ""); !claim.ok()) return RefuseBy(claim, "auth");
     return RouteAlone();
   }
   method_ = &FactsOf(context_.facts->method());
@@ -108,7 +110,7 @@ void Call::ReadFirstMessage() {
   context_.session_id = fields_.session_id;
   context_.operation_id = fields_.operation_id;
   context_.client_type = fields_.client_type;
-  if (const Status claim = FillClaim(*context_.identity, fields_.user_id); !claim.ok()) return RefuseBy(claim, "auth");
+  if (const Status claim = FillClaim(context_.identity, fields_.user_id); !claim.ok()) return RefuseBy(claim, "auth");
   Begin([this] {
     return home_.relay().sessions()->Place(context_, fields_, *method_,
                                            [this](Result<Placement> placement) { OnPlaced(std::move(placement)); });
@@ -144,7 +146,6 @@ void Call::OnAdmitted(const Status& status) {
 
 void Call::RouteAlone() {
   if (!context_.identity) return FindServer();
-  shared_identity_ = std::make_shared<const Identity>(*context_.identity);
   Begin([this] {
     return pipeline_->FindRoute(context_, [this](const Status& status) {
       ++asked_;
@@ -160,7 +161,7 @@ void Call::FindServer() {
   Begin([this] {
     Pipeline::EndpointRequest wanted;
     wanted.facts = context_.facts;
-    wanted.identity = shared_identity_;
+    wanted.identity = context_.identity;
     wanted.route = context_.route;
     wanted.is_without_session = true;
     wanted.choose = [this](const std::vector<Endpoint>& endpoints) -> std::optional<Endpoint> {

@@ -28,7 +28,7 @@ class WorkerRelay;
 
 class Call final : public StreamPair, public boost::intrusive::list_base_hook<> {
  public:
-  Call(WorkerRelay& home, const ServerConnection& connection, std::shared_ptr<Stream> client);
+  Call(WorkerRelay& home, ServerConnection& connection, std::shared_ptr<Stream> client);
   ~Call() override;
 
   // The gateway does not wait any longer.
@@ -82,8 +82,7 @@ class Call final : public StreamPair, public boost::intrusive::list_base_hook<> 
   bool has_operation_ended_ = false;
   std::unique_ptr<Run> run_;
   unsigned asked_ = 0;
-  std::shared_ptr<const Identity> shared_identity_;  // for the search of a server
-  std::vector<Endpoint> tried_;                      // a call that is routed by itself could not reach these
+  std::vector<Endpoint> tried_;  // a call that is routed by itself could not reach these
   Status unreachable_;
   std::optional<RecordOf> admission_;  // borrowed by the question
   std::shared_ptr<SessionTicket> ticket_;

@@ -38,7 +38,7 @@ WorkerRelay::~WorkerRelay() {
   calls_.clear_and_dispose([](Call* call) { delete call; });
 }
 
-StreamHandler* WorkerRelay::Begin(const ServerConnection& connection, const std::shared_ptr<Stream>& client) {
+StreamHandler* WorkerRelay::Begin(ServerConnection& connection, const std::shared_ptr<Stream>& client) {
   auto* call = new Call(*this, connection, client);
   calls_.push_back(*call);
   live_.Add(1);

@@ -35,7 +35,7 @@ class WorkerRelay {
   ~WorkerRelay();
 
   // A new call; its head follows.
-  StreamHandler* Begin(const ServerConnection& connection, const std::shared_ptr<Stream>& client);
+  StreamHandler* Begin(ServerConnection& connection, const std::shared_ptr<Stream>& client);
   // A call that has begun is a health check: no drain waits for its end.
   void DoNotWait();
   // The call has ended and goes.

@@ -60,7 +60,7 @@ std::uint64_t Servers::Claim(const Wanted& wanted, const CallContext& context, D
   if (!fresh) return number;
   Pipeline::EndpointRequest request;
   request.facts = std::make_shared<const CallFacts>(*context.facts);
-  if (context.identity) request.identity = std::make_shared<const Identity>(*context.identity);
+  request.identity = context.identity;
   request.route = context.route;
   request.key = wanted.key;
   request.choose = [this](const std::vector<Endpoint>& endpoints) {

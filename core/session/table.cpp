@@ -22,7 +22,7 @@ std::string Joined(std::initializer_list<std::string_view> parts) {
 }
 
 Binding BindingOf(const SessionEntry& session) {
-  const Identity& who = session.identity;
+  const Identity& who = *session.identity;
   const BoundServer& server = *session.server;
   // The trace id of a new trace is a random one.
   return {TraceParent(""),    session.session_id,      who.realm,  who.subject,    who.user_name,      who.groups,
@@ -108,7 +108,7 @@ EntryPtr SessionTable::EntryFor(const CallContext& context, const RoutePtr& rout
   auto session = std::make_shared<SessionEntry>();
   session->key = key;
   session->session_id = context.session_id;
-  session->identity = *context.identity;
+  session->identity = context.identity;
   for (const std::string& name : route->made_from) {
     const HeaderBlock& headers = context.facts->headers;
     for (std::size_t i = 0; i < headers.size(); ++i) {
@@ -168,7 +168,7 @@ Status SessionTable::Insert(const EntryPtr& session, const CallFacts* facts) {
 }
 
 Status SessionTable::CheckClone(const EntryPtr& of, const std::string& new_session_id) {
-  const std::string key = KeyOf(of->identity, new_session_id);
+  const std::string key = KeyOf(*of->identity, new_session_id);
   Shard& shard = ShardOf(key);
   const std::lock_guard lock(shard.mutex);
   const auto at = shard.sessions.find(key);
@@ -186,7 +186,7 @@ void SessionTable::BindClone(const EntryPtr& of, const std::string& new_session_
     const std::lock_guard lock(ShardOf(of->key).mutex);
     route = of->route;
   }
-  const std::string key = KeyOf(of->identity, new_session_id);
+  const std::string key = KeyOf(*of->identity, new_session_id);
   if (!servers_.Join(of->server, key)) return;
   EntryPtr clone = EntryFor(context, route, key, of->server);
   clone->hold = std::move(hold);

@@ -34,7 +34,7 @@ inline std::shared_ptr<const Allowance> AllowanceOf(const RoutePtr& route) { ret
 struct SessionEntry {
   std::string key;
   std::string session_id;
-  Identity identity;
+  std::shared_ptr<const Identity> identity;
   StringMap routing_headers;  // every occurrence of those that the Route was made from, as they were sent
   ServerPtr server;
   WallTime created_wall{};

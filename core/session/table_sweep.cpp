@@ -37,14 +37,15 @@ void SessionTable::Restore() {
     auto session = std::make_shared<SessionEntry>();
     session->key = key;
     session->session_id = binding->session_id;
-    session->identity.realm = binding->realm;
-    session->identity.subject = binding->subject;
-    session->identity.user_name = binding->user_name;
-    session->identity.groups = session->groups = binding->groups;
+    session->identity = std::make_shared<const Identity>(Identity{.subject = binding->subject,
+                                                                  .user_name = binding->user_name,
+                                                                  .groups = binding->groups,
+                                                                  .realm = binding->realm});
+    session->groups = binding->groups;
     session->routing_headers = binding->routing_headers;
     session->server = server;
     session->route =
-        std::make_shared<const SessionRoute>(binding->route, limits_.For(session->identity, binding->route.policy));
+        std::make_shared<const SessionRoute>(binding->route, limits_.For(*session->identity, binding->route.policy));
     session->hold = Allowance::Add(AllowanceOf(session->route), Limited::kSessions);
     session->created_wall = binding->created;
     session->created = Now() - (services_.clock->Wall() - binding->created);
@@ -120,7 +121,7 @@ std::vector<SessionView> SessionTable::List() const {
     const std::lock_guard lock(shard.mutex);
     for (const auto& [key, session] : shard.sessions) {
       const BoundServer& server = *session->server;
-      list.push_back({session->session_id, session->identity.subject, session->identity.realm,
+      list.push_back({session->session_id, session->identity->subject, session->identity->realm,
                       session->route->namespace_, server.address, server.is_lost() ? "lost" : "bound", server.lease_id,
                       server.source_name, ms(now - session->created), ms(now - session->last_used),
                       session->open_streams, session->operations.size()});
@@ -135,7 +136,7 @@ std::vector<EntryPtr> SessionTable::Find(const std::string& session_id, const st
     const std::lock_guard lock(shard.mutex);
     for (const auto& [key, session] : shard.sessions) {
       if (session->session_id != session_id) continue;
-      if (subject.empty() || session->identity.subject == subject) found.push_back(session);
+      if (subject.empty() || session->identity->subject == subject) found.push_back(session);
     }
   }
   return found;

@@ -23,6 +23,7 @@ struct AnonymousSettings {
 class Anonymous : public Authenticator {
  public:
   static constexpr bool kMaySayNext = false;
+  static constexpr bool kIsRemembered = true;
 
   Anonymous(AnonymousSettings settings, Host& host);
   void Start(Completion<Status> done) override;

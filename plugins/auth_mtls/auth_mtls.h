@@ -31,6 +31,7 @@ struct MtlsSettings {
 class Mtls : public Authenticator {
  public:
   static constexpr bool kNeedsCertificates = true;
+  static constexpr bool kIsRemembered = true;
 
   explicit Mtls(MtlsSettings settings) : settings_(std::move(settings)) {}
 

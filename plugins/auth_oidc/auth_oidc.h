@@ -58,6 +58,8 @@ struct OidcSettings {
 
 class Oidc : public Authenticator {
  public:
+  static constexpr bool kIsRemembered = true;
+
   Oidc(OidcSettings settings, Host& host);
 
   void Start(Completion<Status> done) override { provider_.Start(std::move(done)); }

@@ -104,6 +104,7 @@ void Token::Start(Completion<Status> done) {
     if (!status.ok() && !is_broken_) host_.Error(status.message() + "; the tokens that were read before stay good");
     if (status.ok()) host_.Info("read " + std::to_string(table_.load()->size()) + " tokens");
     is_broken_ = !status.ok();
+    if (status.ok()) host_.ForgetIdentities();
   });
   done(Load());
 }

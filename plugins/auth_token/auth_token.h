@@ -24,6 +24,8 @@ Result<TokenTable> ReadTokens(const std::string& text);
 
 class Token : public Authenticator {
  public:
+  static constexpr bool kIsRemembered = true;
+
   Token(const TokenSettings& settings, Host& host);
   void Start(Completion<Status> done) override;
   AuthAnswer Authenticate(const AuthCall& call) override;

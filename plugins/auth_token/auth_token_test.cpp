@@ -84,10 +84,13 @@ TEST_CASE("a token that is added while the gateway runs is good at once, and one
   REQUIRE(ask().get<sgw::Identity>());
   CHECK(ask().get<sgw::Identity>()->user_name == "Alice Doe");
   CHECK(host.Metric("spark_gateway_auth_token_tokens") == 1);
+  const std::size_t forgotten = host.forgotten_identities();
   file.Write("");
   host.ChangeFile(file.path);
   host.RunPending();
   CHECK(ask().is_next());
+  // No connection remembers whose the removed one was.
+  CHECK(host.forgotten_identities() == forgotten + 1);
 }
 
 TEST_CASE("a file that breaks keeps the last good tokens and says so once") {

@@ -16,7 +16,7 @@ TEST_CASE("an order that makes sense draws no complaint") {
 
 TEST_CASE("a plugin of another kind than its step is refused with its place") {
   const std::string said = Said("  - auth: auth1\n  - discovery: pool1\n");
-  CHECK(Contains(said, "gateway.yaml:17:"));
+  CHECK(Contains(said, "gateway.yaml:18:"));
   CHECK(Contains(said,
                  "pipeline[1]: 'pool1' is a plugin of the kind hot-pool (scripted_pool), the step is of the kind "
                  "discovery"));

@@ -58,7 +58,7 @@ class Asked {
 struct Fixture {
   explicit Fixture(const std::string& steps = kServers) : gateway(steps) {
     *context.facts = FactsFor("Config");
-    context.identity = Identity{.subject = "alice"};
+    context.identity = std::make_shared<const Identity>(Identity{.subject = "alice"});
   }
   Asked<Status> Authenticate() {
     context.identity.reset();
@@ -68,7 +68,7 @@ struct Fixture {
     return {gateway, [=, this](auto done) {
               Pipeline::EndpointRequest request;
               request.facts = context.facts;
-              request.identity = std::make_shared<Identity>(*context.identity);
+              request.identity = context.identity;
               request.route = {.namespace_ = "sjns-ads-prod"};
               request.key = "key";
               request.is_without_session = is_without_session;

@@ -5,8 +5,8 @@ namespace {
 
 std::string PluginsText(std::map<std::string, Script>& scripts) {
   std::string text = "plugins:\n";
-  for (const char* name : {"auth1", "auth2", "router1", "router2", "pool1", "pool2", "closed1", "discovery1",
-                           "discovery2", "audit1", "audit2"}) {
+  for (const char* name : {"auth1", "auth2", "remembered1", "router1", "router2", "pool1", "pool2", "closed1",
+                           "discovery1", "discovery2", "audit1", "audit2"}) {
     std::string library = name;
     library.pop_back();
     text += "  " + std::string(name) + ": {use: scripted_" + library +

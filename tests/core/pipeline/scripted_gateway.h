@@ -35,8 +35,9 @@ class ManualClock final : public Clock {
 
 class ScriptedGateway {
  public:
-  // `pipeline` is the list of steps as YAML; instances are named after their kind with a digit: auth1, router1, pool1,
-  // closed1, discovery1, audit1. `more` is further YAML at the top. `scripts`: those of an earlier gateway.
+  // `pipeline` is the list of steps as YAML; instances are named after their kind with a digit: auth1, remembered1,
+  // router1, pool1, closed1, discovery1, audit1. `more` is further YAML at the top. `scripts`: those of an earlier
+  // gateway.
   explicit ScriptedGateway(const std::string& pipeline, const std::string& more = "",
                            std::shared_ptr<std::map<std::string, Script>> scripts = nullptr);
   ~ScriptedGateway();

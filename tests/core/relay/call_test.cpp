@@ -48,6 +48,34 @@ TEST_CASE("a call with two credentials is refused before a plugin reads one of t
   CHECK(rig.driver.served.empty());
 }
 
+TEST_CASE("each connection is asked once who it is, and each call is its own caller's") {
+  GatewayRig rig(Echo);
+  const auto remembered = [&] {
+    for (const FamilySnapshot& family : rig.metrics.Snapshot()) {
+      if (family.name == "spark_gateway_remembered_identities_total") return family.series.front().value;
+    }
+    return -1.0;
+  };
+  const auto caller = [&](const std::string& token) {
+    Recorder call;
+    rig.Call(call, "Config", token, Request("whoever"));
+    CHECK(rig.CodeOf(call) == "0");
+    return call.body.substr(call.body.rfind("Name of ") + 8);
+  };
+  CHECK(caller("alice") == "alice");
+  CHECK(remembered() == 0);
+  CHECK(caller("alice") == "alice");
+  CHECK(remembered() == 1);
+  const auto first = std::exchange(rig.client, rig.Connect());
+  CHECK(caller("alice") == "alice");
+  CHECK(remembered() == 1);
+  CHECK(caller("slow") == "slow");
+  CHECK(caller("slow") == "slow");
+  CHECK(caller("alice") == "alice");
+  CHECK(remembered() == 2);
+  rig.OnClient([&] { first->Close(); });
+}
+
 TEST_CASE("a driver with a token gets it, and the client's stays here") {
   GatewayRig::Options options;
   options.driver_token = "drivers-own";

@@ -103,7 +103,8 @@ class Caller {
   Caller(SessionsRig& rig, const std::string& method, const std::string& session_id, const CallOptions& options = {})
       : rig_(rig), worker_(options.worker), state_(std::make_shared<State>()) {
     *state_->context.facts = FactsFor(method, options.headers);
-    state_->context.identity = Identity{.subject = options.subject, .groups = options.groups, .realm = options.realm};
+    state_->context.identity = std::make_shared<const Identity>(
+        Identity{.subject = options.subject, .groups = options.groups, .realm = options.realm});
     state_->context.only_bound = options.only_bound;
     FirstFields fields;
     fields.session_id = session_id;

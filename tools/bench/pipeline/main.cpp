@@ -121,6 +121,8 @@ class Rooms {
 
  private:
   void Authenticate(CallContext& context) const {
+    context.remembered = connection_;
+    context.facts->received = std::chrono::system_clock::now();
     context.facts->headers = {{":method", "POST"},
                               {":path", "/spark.connect.SparkConnectService/Config"},
                               {":authority", "gateway:15002"},
@@ -128,7 +130,7 @@ class Rooms {
                               {"x-spark-team", "ads"},
                               {"x-spark-environment", "prod"}};
     const auto asking = pipeline_->Authenticate(context, [](const Status& status) { Must(status); });
-    Must(FillClaim(*context.identity, "somebody"));
+    Must(FillClaim(context.identity, "somebody"));
   }
 
   template <typename Done>
@@ -138,6 +140,7 @@ class Rooms {
     return sessions_->Place(context, fields, FactsOf(context.facts->method()), std::move(done));
   }
 
+  const std::shared_ptr<Remembered> connection_ = std::make_shared<Remembered>();
   const std::string kBearer = std::string("Bearer ") + kToken;
   const Config config_;
   MetricsRegistry metrics_;

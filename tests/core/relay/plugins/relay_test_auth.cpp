@@ -6,6 +6,8 @@ namespace {
 
 class TestAuth : public sgw::Authenticator {
  public:
+  static constexpr bool kIsRemembered = true;
+
   TestAuth(sgw::NoSettings, sgw::Host& host) : host_(host) {}
 
   sgw::AuthAnswer Authenticate(const sgw::AuthCall& call) override {
