@@ -11,12 +11,18 @@
 
 namespace sgw::core {
 
+// The Route of a call without a router.
+inline std::shared_ptr<const Route> NoRoute() {
+  static const Route none;
+  return {std::shared_ptr<const Route>(), &none};
+}
+
 struct CallContext {
   std::shared_ptr<CallFacts> facts = std::make_shared<CallFacts>();
   std::shared_ptr<Remembered> remembered;    // of the call's connection; null: every step is asked
   std::shared_ptr<const Identity> identity;  // after auth; with is_as_claimed until the claim was filled in
-  Status only_bound;       // not OK: the identity is good only for the sessions that it has; other calls end with this
-  Route route;             // after the router; empty without one
+  Status only_bound;  // not OK: the identity is good only for the sessions that it has; other calls end with this
+  std::shared_ptr<const Route> route = NoRoute();  // after the router; never null
   std::string refused_by;  // instance name of the step that ended the call, or a word of the core's
 
   // What the client said, once it was read.

@@ -155,7 +155,7 @@ std::unique_ptr<Run> Pipeline::FindRoute(CallContext& context, Done done) const 
         if (auto* route = std::get_if<Route>(&answer)) {
           // What a Route is made from is written down; a credential never is.
           std::erase_if(route->made_from, [](const std::string& name) { return IsCredential(name); });
-          context.route = std::move(*route);
+          context.route = std::make_shared<const Route>(std::move(*route));
           done(Status());
           return true;
         }

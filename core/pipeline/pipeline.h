@@ -60,8 +60,8 @@ class Pipeline {
   std::chrono::milliseconds hold() const { return hold_; }
 
   using Done = std::function<void(Status)>;
-  // Sets context.identity. UNAUTHENTICATED when every step says Next, or the identity has expired. `done` is called exactly once, perhaps before the
-  // function returns; not after the Run was dropped. The context outlives the Run.
+  // Sets context.identity. UNAUTHENTICATED when every step says Next, or the identity has expired. `done` is called
+  // exactly once, perhaps before the function returns; not after the Run was dropped. The context outlives the Run.
   // With several auth steps the identity's realm is the name of the one that knew the caller. Nobody is asked when the
   // call's connection remembers who this is.
   std::unique_ptr<Run> Authenticate(CallContext& context, Done done) const;

@@ -3,6 +3,8 @@
 
 #include <sgw/abi.h>
 
+#include <boost/container/small_vector.hpp>
+
 #include "core/pipeline/call_context.h"
 #include "core/plugin/raw_views.h"
 
@@ -10,10 +12,7 @@ namespace sgw::core {
 
 class RecordOf {
  public:
-  RecordOf(std::uint32_t event, const CallContext& context)
-      : groups_(context.identity ? context.identity->groups : kNone),
-        claims_(context.identity ? context.identity->claims : kNoPairs),
-        labels_(context.route.labels) {
+  RecordOf(std::uint32_t event, const CallContext& context) {
     raw_.size = sizeof(raw_);
     raw_.event = event;
     raw_.wall_ns = static_cast<std::uint64_t>(
@@ -30,13 +29,16 @@ class RecordOf {
       raw_.subject = View(context.identity->subject);
       raw_.user_name = View(context.identity->user_name);
       raw_.actor = View(context.identity->actor);
+      for (const std::string& group : context.identity->groups) groups_.push_back(View(group));
+      for (const auto& [name, value] : context.identity->claims) claims_.push_back({View(name), View(value)});
     }
-    raw_.groups = groups_.get();
-    raw_.claims = claims_.get();
-    raw_.labels = labels_.get();
-    raw_.name_space = View(context.route.namespace_);
-    raw_.team = View(context.route.team);
-    raw_.environment = View(context.route.environment);
+    for (const auto& [name, value] : context.route->labels) labels_.push_back({View(name), View(value)});
+    raw_.groups = {groups_.data(), groups_.size()};
+    raw_.claims = {claims_.data(), claims_.size()};
+    raw_.labels = {labels_.data(), labels_.size()};
+    raw_.name_space = View(context.route->namespace_);
+    raw_.team = View(context.route->team);
+    raw_.environment = View(context.route->environment);
     raw_.session_id = View(context.session_id);
     raw_.operation_id = View(context.operation_id);
     raw_.client_type = View(context.client_type);
@@ -49,11 +51,10 @@ class RecordOf {
   sgw_record& raw() { return raw_; }
 
  private:
-  inline static const std::vector<std::string> kNone;
-  inline static const StringMap kNoPairs;
-  RawViews groups_;
-  RawPairs claims_;
-  RawPairs labels_;
+  // Most have few.
+  boost::container::small_vector<sgw_view, 4> groups_;
+  boost::container::small_vector<sgw_pair, 2> claims_;
+  boost::container::small_vector<sgw_pair, 2> labels_;
   sgw_record raw_{};
 };
 

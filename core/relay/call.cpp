@@ -162,7 +162,7 @@ void Call::FindServer() {
     Pipeline::EndpointRequest wanted;
     wanted.facts = context_.facts;
     wanted.identity = context_.identity;
-    wanted.route = context_.route;
+    wanted.route = *context_.route;
     wanted.is_without_session = true;
     wanted.choose = [this](const std::vector<Endpoint>& endpoints) -> std::optional<Endpoint> {
       std::vector<Endpoint> barred = tried_;
@@ -202,8 +202,8 @@ HeaderBlock Call::DriverHead(const Endpoint& endpoint) {
     facts.identity_edits = &context_.identity->headers;
     facts.identity_headers = &context_.identity->made_from;
   }
-  facts.route_edits = &context_.route.headers;
-  facts.routing_headers = &context_.route.made_from;
+  facts.route_edits = &context_.route->headers;
+  facts.routing_headers = &context_.route->made_from;
   return ForwardedHead(context_.facts->headers, facts);
 }
 

@@ -66,6 +66,7 @@ Allowance Limits::For(const Identity& identity, const Policy& policy) {
   allowance.bounds_.reserve(1 + policy.limits.size());
   const auto add = [&](std::shared_ptr<Tally> tally, const auto& limits) {
     const std::int64_t rate = limits.calls_per_second.value_or(-1);
+    allowance.counts_calls_ |= rate >= 0;
     const std::int64_t burst = std::clamp<std::int64_t>(limits.burst.value_or(rate), 1, kSecond);
     allowance.bounds_.push_back({std::move(tally),
                                  {limits.max_sessions.value_or(-1), limits.max_operations.value_or(-1)},

@@ -96,6 +96,7 @@ class Allowance {
   static Status Take(std::shared_ptr<const Allowance> of, Limited what, Hold& into);
   // One more is there, whatever the limits say.
   static Hold Add(std::shared_ptr<const Allowance> of, Limited what);
+  bool counts_calls() const { return counts_calls_; }
   // Counts a call. RESOURCE_EXHAUSTED says when to come again.
   Status CountCall(SteadyTime now) const;
 
@@ -117,6 +118,7 @@ class Allowance {
 
   const Limits::Refusals* refusals_ = nullptr;
   std::vector<Bound> bounds_;
+  bool counts_calls_ = false;
 };
 
 }  // namespace sgw::core

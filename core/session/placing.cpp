@@ -1,5 +1,7 @@
 #include "core/session/placing.h"
 
+#include <algorithm>
+
 #include "core/connect/status_details.h"
 
 namespace sgw::core {
@@ -33,6 +35,20 @@ StringMap Occurrences(const HeaderBlock& headers, const std::string& name) {
   return all;
 }
 
+// Whether the header was not sent, or each of its values as it was kept.
+bool IsAsKept(const HeaderBlock& headers, std::string_view name, const StringMap& kept) {
+  const auto is_of_name = [name](const auto& one) { return one.first == name; };
+  auto next = std::find_if(kept.begin(), kept.end(), is_of_name);
+  bool is_sent = false;
+  for (std::size_t i = 0; i < headers.size(); ++i) {
+    if (headers[i].name != name) continue;
+    if (next == kept.end() || next->second != headers[i].value) return false;
+    is_sent = true;
+    next = std::find_if(next + 1, kept.end(), is_of_name);
+  }
+  return !is_sent || next == kept.end();
+}
+
 }  // namespace
 
 Placing::Placing(SessionTable& table, CallContext& context, const FirstFields& fields, const MethodFacts& method,
@@ -45,7 +61,6 @@ Placing::Placing(SessionTable& table, CallContext& context, const FirstFields& f
       worker_(*Worker::Current()),
       key_(SessionTable::KeyOf(*context.identity, fields.session_id)) {
   context_.session_id = fields.session_id;
-  wanted_.session_key = key_;
   wanted_.is_reattach = method.method == SparkMethod::kReattachExecute;
 }
 
@@ -90,13 +105,12 @@ void Placing::Known(SessionTable::Entered entered) {
 Status Placing::CheckHeaders() const {
   const StringMap& kept = entered_.session->routing_headers;
   for (const std::string& name : route_->made_from) {
+    if (IsAsKept(context_.facts->headers, name, kept)) continue;
     const StringMap sent = Occurrences(context_.facts->headers, name);
-    if (sent.empty()) continue;
     StringMap was;
     for (const auto& one : kept) {
       if (one.first == name) was.push_back(one);
     }
-    if (sent == was) continue;
     const auto shown = [&](const StringMap& values) { return name + "=" + values.front().second.substr(0, 100); };
     return InvalidArgument("This session was made " + (was.empty() ? "without " + name : "with " + shown(was)) +
                            ", and this call says " + shown(sent) + ". Make a new session for that.");
@@ -118,7 +132,7 @@ void Placing::AskAgain() {
       context_, Later([this, sent](Status status) {
         // The driver sees what the client sent now.
         context_.facts = sent;
-        if (status.ok() && context_.route.namespace_ != route_->namespace_) {
+        if (status.ok() && context_.route->namespace_ != route_->namespace_) {
           status = PermissionDenied("This session lives in " + route_->namespace_ +
                                     ", where you do not belong any more. Make a new session.");
         }
@@ -164,6 +178,7 @@ void Placing::Claim() {
     if (const Status counted = CountCall(); !counted.ok()) return Refuse(counted, "limits");
   }
   wanted_.key = table_.SharingKeyOf(context_);
+  wanted_.session_key = key_;
   const auto waiter = table_.servers().Claim(wanted_, context_, Later([this](const Result<ServerPtr>& server) {
                                                waiter_ = 0;
                                                timer_.Cancel();
@@ -173,7 +188,7 @@ void Placing::Claim() {
   waiter_ = waiter;
   timer_ = worker_.StartTimer(table_.pipeline().hold(), Later([this] {
                                 table_.servers().StopWaiting(wanted_.key, std::exchange(waiter_, 0));
-                                Refuse(table_.servers().StillStarting(wanted_, context_.route), "session");
+                                Refuse(table_.servers().StillStarting(wanted_, *context_.route), "session");
                               }));
 }
 
@@ -217,7 +232,7 @@ void Placing::TooMany(const Status& status) {
 
 Status Placing::CountCall() {
   if (IsFree(method_.method) || std::exchange(is_counted_, true)) return {};
-  return route_->allowance.CountCall(table_.Now());
+  return route_->allowance.counts_calls() ? route_->allowance.CountCall(table_.Now()) : Status();
 }
 
 Status Placing::CheckLimits(Hold& hold) {
@@ -236,7 +251,7 @@ void Placing::Take() {
     const Status status = table_.CheckClone(entered_.session, fields_.new_session_id);
     if (!status.ok()) return Refuse(status, "session");
   }
-  context_.route = *route_;
+  context_.route = route_;
   const auto ticket = std::make_shared<SessionTicket>(table_, entered_.session, route_, context_.facts, method_,
                                                       fields_, std::move(hold));
   if (!table_.Attach(*ticket)) {

@@ -19,6 +19,7 @@ class Placing final : public std::enable_shared_from_this<Placing> {
   void Begin();
   // Nobody wants the answer any more.
   void Drop();
+  bool is_over() const { return is_over_; }
 
  private:
   void Known(SessionTable::Entered entered);
@@ -45,7 +46,7 @@ class Placing final : public std::enable_shared_from_this<Placing> {
 
   SessionTable& table_;
   CallContext& context_;
-  const FirstFields fields_;
+  const FirstFields& fields_;
   const MethodFacts& method_;
   Done done_;
   Worker& worker_;

@@ -87,13 +87,13 @@ void Sessions::Restore() { table_->Restore(); }
 std::unique_ptr<Run> Sessions::Place(CallContext& context, const FirstFields& fields, const MethodFacts& method,
                                      std::function<void(Result<Placement>)> done) {
   auto placing = std::make_shared<Placing>(*table_, context, fields, method, std::move(done));
-  auto handle = std::make_unique<PlacingHandle>(placing);
   placing->Begin();
-  return handle;
+  if (placing->is_over()) return nullptr;
+  return std::make_unique<PlacingHandle>(std::move(placing));
 }
 
 Status Sessions::CountCall(const CallContext& context) const {
-  return table_->limits().For(*context.identity, context.route.policy).CountCall(table_->Now());
+  return table_->limits().For(*context.identity, context.route->policy).CountCall(table_->Now());
 }
 
 bool Sessions::is_leased(const std::string& address) const { return table_->servers().is_leased(address); }

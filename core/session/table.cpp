@@ -50,7 +50,7 @@ std::string SessionTable::KeyOf(const Identity& identity, const std::string& ses
 }
 
 std::string SessionTable::SharingKeyOf(const CallContext& context) const {
-  const Route& route = context.route;
+  const Route& route = *context.route;
   StringMap attributes = route.attributes;
   std::sort(attributes.begin(), attributes.end());
   std::string key = Joined({route.namespace_, route.service_class, std::to_string(attributes.size())});
@@ -68,7 +68,7 @@ std::string SessionTable::SharingKeyOf(const CallContext& context) const {
 }
 
 RoutePtr SessionTable::RouteOf(const CallContext& context) {
-  return std::make_shared<const SessionRoute>(context.route, limits_.For(*context.identity, context.route.policy));
+  return std::make_shared<const SessionRoute>(*context.route, limits_.For(*context.identity, context.route->policy));
 }
 
 SessionTable::Entered SessionTable::Enter(const std::string& key, const std::vector<std::string>& groups) {
@@ -84,8 +84,9 @@ SessionTable::Entered SessionTable::Enter(const std::string& key, const std::vec
     if (!session->server->is_lost()) {
       ++session->open_streams;
       session->last_used = Now();
-      const bool is_check_due = pipeline_->has_router() &&
-                                (session->groups != groups || Now() - session->last_checked > config_.sessions.recheck);
+      const bool is_check_due =
+          pipeline_->has_router() &&
+          (session->groups != groups || session->last_used - session->last_checked > config_.sessions.recheck);
       return {session, session->route, is_check_due, {}};
     }
   }
@@ -216,22 +217,17 @@ bool SessionTable::Attach(SessionTicket& ticket) {
   SessionEntry& session = *ticket.session_;
   const std::lock_guard lock(ShardOf(session.key).mutex);
   if (session.is_ended) return false;
-  session.tickets.emplace(&ticket, ticket.weak_from_this());
+  session.tickets.push_back(ticket);
   ticket.is_attached_ = true;
   return true;
 }
 
-void SessionTable::Detach(SessionTicket& ticket) {
-  {
-    const std::lock_guard lock(ShardOf(ticket.session_->key).mutex);
-    ticket.session_->tickets.erase(&ticket);
-  }
-  Leave(ticket.session_);
-}
+void SessionTable::Detach(SessionTicket& ticket) { Leave(ticket.session_, &ticket); }
 
-void SessionTable::Leave(const EntryPtr& session) {
+void SessionTable::Leave(const EntryPtr& session, SessionTicket* ticket) {
   {
     const std::lock_guard lock(ShardOf(session->key).mutex);
+    if (ticket) session->tickets.erase(session->tickets.iterator_to(*ticket));
     session->last_used = Now();
     if (--session->open_streams > 0 || !session->is_ended) return;
   }
@@ -258,8 +254,8 @@ bool SessionTable::End(const EntryPtr& session, const Ending& ending,
     has_streams = session->open_streams > 0;
     session->hold.Release();
     running = session->operations.EndAll();
-    for (const auto& [raw, ticket] : session->tickets) {
-      if (ending.cuts_streams) cut.emplace_back(&raw->worker_, ticket);
+    for (SessionTicket& ticket : session->tickets) {
+      if (ending.cuts_streams) cut.emplace_back(&ticket.worker_, ticket.weak_from_this());
     }
   }
   // First the store: a caller that does not find the session here looks there.
@@ -336,7 +332,7 @@ void SessionTable::Tell(std::uint32_t event, const SessionEntry& session, const 
   context.identity = session.identity;
   {
     const std::lock_guard lock(ShardOf(session.key).mutex);
-    context.route = *session.route;
+    context.route = session.route;
   }
   context.session_id = session.session_id;
   context.operation_id = operation_id;

@@ -9,6 +9,7 @@
 
 #include <array>
 #include <atomic>
+#include <boost/intrusive/list.hpp>
 #include <deque>
 #include <memory>
 #include <mutex>
@@ -49,7 +50,7 @@ struct SessionEntry {
   SteadyTime last_touched;  // in the store
   int open_streams = 0;
   // Those of open_streams that were placed.
-  std::unordered_map<const SessionTicket*, std::weak_ptr<SessionTicket>> tickets;
+  boost::intrusive::list<SessionTicket> tickets;
   Operations operations;
   bool is_ended = false;
   Status refusal;                               // what callers hear after the end; OK: it may begin anew
@@ -93,8 +94,8 @@ class SessionTable {
   // Hands the stream that was counted on to a ticket, until Detach. False: the session has ended meanwhile.
   bool Attach(SessionTicket& ticket);
   void Detach(SessionTicket& ticket);
-  // A stream that got no ticket has gone.
-  void Leave(const EntryPtr& session);
+  // A stream has gone: that of the ticket, or one that got none.
+  void Leave(const EntryPtr& session, SessionTicket* ticket = nullptr);
   // Asks something of its operations, and gives the answer.
   bool WithOperations(SessionEntry& session, const std::function<bool(Operations&)>& ask);
 

@@ -7,14 +7,17 @@ namespace sgw::core {
 
 SessionTicket::SessionTicket(SessionTable& table, std::shared_ptr<SessionEntry> session,
                              std::shared_ptr<const SessionRoute> route, std::shared_ptr<const CallFacts> facts,
-                             const MethodFacts& method, FirstFields fields, Hold hold)
+                             const MethodFacts& method, const FirstFields& fields, Hold hold)
     : table_(table),
       session_(std::move(session)),
       endpoint_(session_->server->endpoint()),
       route_(std::move(route)),
       facts_(std::move(facts)),
       method_(method),
-      fields_(std::move(fields)),
+      operation_id_(fields.operation_id),
+      is_reattachable_(fields.is_reattachable),
+      is_release_all_(fields.is_release_all),
+      allows_reconnect_(fields.allows_reconnect),
       hold_(std::move(hold)),
       worker_(*Worker::Current()) {}
 
@@ -26,11 +29,11 @@ void SessionTicket::BeginOperation() {
   const bool is_start = method_.method == SparkMethod::kExecutePlan;
   if (!is_start && method_.method != SparkMethod::kReattachExecute) return;
   has_operation_ = true;
-  if (fields_.operation_id.empty()) return;
+  if (operation_id_.empty()) return;
   // One that is asked for again may have begun before this process.
   if (!is_start) hold_ = Allowance::Add(AllowanceOf(route_), Limited::kOperations);
   table_.WithOperations(*session_, [&](Operations& all) {
-    all.Open(fields_.operation_id, is_start, table_.Now(), hold_);
+    all.Open(operation_id_, is_start, table_.Now(), hold_);
     return false;
   });
   if (!is_start) hold_.Release();
@@ -48,21 +51,21 @@ bool SessionTicket::Finished(const StreamEnd& end) {
     using enum Operations::Closing;
     const bool is_start = method_.method == SparkMethod::kExecutePlan;
     // A reattachable stream that ends without having said that it is complete only pauses.
-    const bool is_over = end.has_result_complete || (is_start && (!fields_.is_reattachable || !end.was_sent));
+    const bool is_over = end.has_result_complete || (is_start && (!is_reattachable_ || !end.was_sent));
     const auto how = is_over ? kEnds : end.is_driver_answer && !is_good ? kFails : kPauses;
-    const std::string& id = fields_.operation_id.empty() ? end.operation_id : fields_.operation_id;
+    const std::string& id = operation_id_.empty() ? end.operation_id : operation_id_;
     const bool is_known = is_start || !end.operation_id.empty();
     // Without an id there is nothing to come back to.
     has_ended = id.empty() ? how != kPauses : table_.WithOperations(*session_, [&](Operations& all) {
       return all.Close(id, how, is_known, table_.Now());
     });
-  } else if (method_.method == SparkMethod::kReleaseExecute && fields_.is_release_all && is_good) {
-    has_ended = table_.WithOperations(*session_, [&](Operations& all) { return all.Release(fields_.operation_id); });
+  } else if (method_.method == SparkMethod::kReleaseExecute && is_release_all_ && is_good) {
+    has_ended = table_.WithOperations(*session_, [&](Operations& all) { return all.Release(operation_id_); });
   }
   if (method_.method == SparkMethod::kReleaseSession && is_good) {
     SessionTable::Ending ending{
         .event = SGW_RECORD_SESSION_CLOSED, .reason = "released by its client", .facts = facts_.get()};
-    if (!fields_.allows_reconnect) {
+    if (!allows_reconnect_) {
       ending.refusal = SessionClosed("This session was stopped. Make a new one with SparkSession.builder.create().");
     }
     table_.End(session_, ending);

@@ -3,6 +3,7 @@
 
 #include <sgw/values.h>
 
+#include <boost/intrusive/list_hook.hpp>
 #include <functional>
 #include <memory>
 #include <string>
@@ -29,11 +30,12 @@ struct StreamEnd {
 };
 
 // While it lives, the session does not expire, and a leased server is nobody else's. On the worker of its call.
-class SessionTicket : public std::enable_shared_from_this<SessionTicket> {
+class SessionTicket : public std::enable_shared_from_this<SessionTicket>, public boost::intrusive::list_base_hook<> {
  public:
   // The hold is of what the call begins: an operation, or another session.
   SessionTicket(SessionTable& table, std::shared_ptr<SessionEntry> session, std::shared_ptr<const SessionRoute> route,
-                std::shared_ptr<const CallFacts> facts, const MethodFacts& method, FirstFields fields, Hold hold);
+                std::shared_ptr<const CallFacts> facts, const MethodFacts& method, const FirstFields& fields,
+                Hold hold);
   // Without Finished() before, the stream counts as one that broke off.
   ~SessionTicket();
   SessionTicket(const SessionTicket&) = delete;
@@ -61,7 +63,10 @@ class SessionTicket : public std::enable_shared_from_this<SessionTicket> {
   const std::shared_ptr<const SessionRoute> route_;
   const std::shared_ptr<const CallFacts> facts_;
   const MethodFacts& method_;
-  const FirstFields fields_;
+  const std::string operation_id_;
+  const bool is_reattachable_;
+  const bool is_release_all_;
+  const bool allows_reconnect_;
   Hold hold_;
   Worker& worker_;
   std::function<void(const Status&)> on_cut_;

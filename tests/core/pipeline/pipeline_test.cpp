@@ -233,8 +233,8 @@ TEST_CASE("the router's answer becomes the call's route, and its refusal names i
     return Route{.namespace_ = "sjns-ads-prod", .policy = {.share = Share::kTeam}};
   };
   CHECK(Asked<Status>(f.gateway, find).answer().ok());
-  CHECK(f.context.route.namespace_ == "sjns-ads-prod");
-  CHECK(f.context.route.policy.share == Share::kTeam);
+  CHECK(f.context.route->namespace_ == "sjns-ads-prod");
+  CHECK(f.context.route->policy.share == Share::kTeam);
 
   f.gateway.script("router1").decide = [](const RouterCall&) { return PermissionDenied("team 'ads' is not yours"); };
   CHECK(Asked<Status>(f.gateway, find).answer() == PermissionDenied("team 'ads' is not yours"));
@@ -248,7 +248,7 @@ TEST_CASE("a route is never made from a credential, whatever its router says") {
   };
   const auto find = [&](auto done) { return f.gateway.pipeline()->FindRoute(f.context, done); };
   CHECK(Asked<Status>(f.gateway, find).answer().ok());
-  CHECK(f.context.route.made_from == std::vector<std::string>{"x-team"});
+  CHECK(f.context.route->made_from == std::vector<std::string>{"x-team"});
 }
 
 TEST_CASE("a warm server ends the search for one: nothing behind it is asked") {

@@ -106,7 +106,7 @@ class Caller {
     state_->context.identity = std::make_shared<const Identity>(
         Identity{.subject = options.subject, .groups = options.groups, .realm = options.realm});
     state_->context.only_bound = options.only_bound;
-    FirstFields fields;
+    FirstFields& fields = state_->fields;
     fields.session_id = session_id;
     fields.operation_id = options.operation_id;
     fields.new_session_id = options.new_session_id;
@@ -185,6 +185,7 @@ class Caller {
  private:
   struct State {
     CallContext context;
+    FirstFields fields;
     std::unique_ptr<Run> run;
     Status status;
     std::shared_ptr<SessionTicket> ticket;

@@ -54,6 +54,12 @@ double ThreadSeconds() {
   return static_cast<double>(now.tv_sec) + static_cast<double>(now.tv_nsec) * 1e-9;
 }
 
+FirstFields FieldsOf(const char* session_id) {
+  FirstFields fields;
+  fields.session_id = session_id;
+  return fields;
+}
+
 // The rooms from the pipeline to the sessions, as core/app builds them.
 class Rooms {
  public:
@@ -135,12 +141,11 @@ class Rooms {
 
   template <typename Done>
   std::unique_ptr<sgw::core::Run> Place(CallContext& context, Done done) {
-    FirstFields fields;
-    fields.session_id = kSession;
-    return sessions_->Place(context, fields, FactsOf(context.facts->method()), std::move(done));
+    return sessions_->Place(context, fields_, FactsOf(context.facts->method()), std::move(done));
   }
 
   const std::shared_ptr<Remembered> connection_ = std::make_shared<Remembered>();
+  const FirstFields fields_ = FieldsOf(kSession);
   const std::string kBearer = std::string("Bearer ") + kToken;
   const Config config_;
   MetricsRegistry metrics_;
