@@ -41,11 +41,12 @@ std::string After(const std::string& text, const std::string& key) {
 
 }  // namespace
 
-GatewayProcess::GatewayProcess(const std::string& driver, const std::string& more) {
+GatewayProcess::GatewayProcess(const std::string& driver, const std::string& more, const std::string& routing) {
   std::ofstream(folder_.path() + "/gateway.yaml")
       << R"({"listeners": [{"address": "127.0.0.1:0"}], "workers": 1, "plugins": {
 "who": {"use": "auth_anonymous", "default_subject": "somebody"},
-"tenants": {"use": "router_headers", "namespace": "{team}-{environment}", "default_team": "ready", "default_environment": "x"},
+"tenants": {"use": "router_headers", "namespace": "{team}-{environment}", "default_team": "ready", "default_environment": "x")"
+      << (routing.empty() ? "" : ", ") << routing << R"(},
 "drivers": {"use": "discovery_static", "namespaces": {"ready-x": [")"
       << driver << R"("]}},
 "pool": {"use": "hot_pool_process", "size": 0, "command": [")"

@@ -14,8 +14,8 @@ namespace sgw::core::testing {
 class GatewayProcess {
  public:
   // One worker; callers are who they say they are. The team `ready` has the driver, every other one a pool whose
-  // servers take a minute to start. `more`: further members of the configuration, as JSON.
-  explicit GatewayProcess(const std::string& driver, const std::string& more = "");
+  // servers take a minute to start. `more`: further members of the configuration, as JSON; `routing`: of the router's.
+  explicit GatewayProcess(const std::string& driver, const std::string& more = "", const std::string& routing = "");
   // Kills what still runs.
   ~GatewayProcess();
 
