@@ -12,10 +12,10 @@ namespace sgw {
 //
 // Safe for concurrent use. Authenticate() runs on a worker thread and never blocks.
 //
-// Capabilities: `static constexpr bool kMaySayNext = false;` for one that never says Next; `kNeedsCertificates = true` for
-// one that is of no use where no listener asks for certificates; `kIsRemembered = true` for one whose answers, Next among
-// them, depend on nothing of a call but its credential (`authorization` and `authentication`), its TLS peer and the
-// headers in `made_from`: each connection keeps its last Identity, and takes it without asking until the Identity
+// Capabilities: `static constexpr bool kMaySayNext = false;` for one that never says Next; `kNeedsCertificates = true`
+// for one that is of no use where no listener asks for certificates; `kIsRemembered = true` for one whose answers, Next
+// among them, depend on nothing of a call but its credential (`authorization` and `authentication`), its TLS peer and
+// the headers in `made_from`: each connection keeps its last Identity, and takes it without asking until the Identity
 // expires, ForgetIdentities() is called, or one of these is another.
 class Authenticator : public Plugin {
  public:
