@@ -15,10 +15,27 @@ struct Callbacks {
     return at == connection.streams_.end() ? nullptr : at->second;
   }
 
+  static int OnBeginFrame(nghttp2_session* session, const nghttp2_frame_hd* head, void* user) {
+    Connection& connection = Of(user);
+    const bool is_headers = head->type == NGHTTP2_HEADERS;
+    if (!connection.is_server_ || (!is_headers && head->type != NGHTTP2_DATA)) return 0;
+    const auto end = connection.past_streams_.Of(head->stream_id);
+    if (end == PastStreams::End::kUncertain || connection.streams_.count(head->stream_id) != 0) return 0;
+    if (end == PastStreams::End::kSkipped) {
+      nghttp2_session_terminate_session(session, NGHTTP2_PROTOCOL_ERROR);
+    } else if (end == PastStreams::End::kEnded && is_headers) {
+      nghttp2_session_terminate_session(session, NGHTTP2_STREAM_CLOSED);
+    } else {
+      nghttp2_submit_rst_stream(session, NGHTTP2_FLAG_NONE, head->stream_id, NGHTTP2_STREAM_CLOSED);
+    }
+    return 0;
+  }
+
   static int OnBeginHeaders(nghttp2_session*, const nghttp2_frame* frame, void* user) {
     Connection& connection = Of(user);
     if (frame->headers.cat == NGHTTP2_HCAT_REQUEST) {
       connection.MakeStream(frame->hd.stream_id, Stream::kDefaultWindow);
+      connection.past_streams_.Opened(frame->hd.stream_id);
     } else if (const auto stream = Find(connection, frame->hd.stream_id)) {
       stream->incoming_ = {};
     }
@@ -97,6 +114,9 @@ struct Callbacks {
         if ((frame->hd.flags & NGHTTP2_FLAG_ACK) != 0) return 0;
         connection.OnPeerSettings();
         return Bears(connection);
+      case NGHTTP2_RST_STREAM:
+        connection.past_streams_.Closed(frame->hd.stream_id, PastStreams::End::kReset);
+        return 0;
       case NGHTTP2_PRIORITY:
         return Bears(connection);
       case NGHTTP2_PING:
@@ -151,7 +171,9 @@ struct Callbacks {
         frame->rst_stream.error_code != NGHTTP2_NO_ERROR) {
       // One that nghttp2 sends by itself answers a breach of the protocol.
       const auto stream = Find(connection, frame->hd.stream_id);
-      return stream && stream->is_reset_ ? 0 : Bears(connection);
+      if (stream && stream->is_reset_) return 0;
+      connection.Incident("bad_stream");
+      return Bears(connection);
     }
     // A whole response makes the rest of the request pointless: the client is told to stop (RFC 9113, section 8.1).
     const bool may_end = frame->hd.type == NGHTTP2_HEADERS || frame->hd.type == NGHTTP2_DATA;
@@ -173,8 +195,14 @@ struct Callbacks {
     if (!stream || frame->hd.type == NGHTTP2_RST_STREAM) return 0;
     connection.Incident("frame_not_sent");
     if (frame->hd.type == NGHTTP2_HEADERS && frame->headers.cat == NGHTTP2_HCAT_REQUEST) {
-      // A GOAWAY came first: nghttp2 never opened the stream, so it will not say that it closes.
-      connection.CloseStream(frame->hd.stream_id, ErrorCode::kRefusedStream);
+      // nghttp2 never opened the stream, so it will not say that it closes.
+      const bool is_unfit = error == NGHTTP2_ERR_FRAME_SIZE_ERROR || error == NGHTTP2_ERR_HEADER_COMP;
+      if (is_unfit) {
+        stream->is_reset_ = true;
+        stream->reset_reason_ = CloseReason::kNotSent;
+      }
+      // If it is not unfit, a GOAWAY came first.
+      connection.CloseStream(frame->hd.stream_id, is_unfit ? ErrorCode::kInternalError : ErrorCode::kRefusedStream);
       return 0;
     }
     stream->reset_reason_ =
@@ -244,6 +272,7 @@ const nghttp2_session_callbacks* SessionCallbacks() {
   static const nghttp2_session_callbacks* const callbacks = [] {
     nghttp2_session_callbacks* made = nullptr;
     nghttp2_session_callbacks_new(&made);
+    nghttp2_session_callbacks_set_on_begin_frame_callback(made, Callbacks::OnBeginFrame);
     nghttp2_session_callbacks_set_on_begin_headers_callback(made, Callbacks::OnBeginHeaders);
     nghttp2_session_callbacks_set_on_header_callback(made, Callbacks::OnHeader);
     nghttp2_session_callbacks_set_on_invalid_header_callback(made, Callbacks::OnInvalidHeader);

@@ -24,6 +24,9 @@ constexpr int kReadsPerTurn = 8;
 constexpr std::int32_t kConnectionWindow = 64 * 1024 * 1024;
 constexpr auto kTick = std::chrono::seconds(2);
 constexpr std::uint32_t kControlBytes = 4096;
+// What `limits.header_bytes` may let in fits, with what is added on the way.
+constexpr std::size_t kMaxSentHeaders = (1024 + 256) * 1024;
+constexpr std::size_t kFrameBytes = 16 * 1024;
 
 }  // namespace
 
@@ -63,11 +66,11 @@ void Connection::Begin(std::unique_ptr<Transport> transport, const nghttp2_setti
   nghttp2_option_set_no_auto_window_update(option, 1);
   nghttp2_option_set_no_closed_streams(option, 1);
   nghttp2_option_set_peer_max_concurrent_streams(option, 100);
-  nghttp2_option_set_max_send_header_block_length(option, 256 * 1024);
+  nghttp2_option_set_max_send_header_block_length(option, kMaxSentHeaders);
   nghttp2_option_set_max_settings(option, 64);
   nghttp2_option_set_max_outbound_ack(option, 1000);
   nghttp2_option_set_stream_reset_rate_limit(option, 1000, 100);
-  nghttp2_option_set_max_continuations(option, 16);
+  nghttp2_option_set_max_continuations(option, 16 + options_.max_header_bytes / kFrameBytes);
   if (is_server_) {
     nghttp2_session_server_new2(&session_, SessionCallbacks(), this, option);
   } else {
@@ -290,6 +293,9 @@ void Connection::CloseStream(std::int32_t id, ErrorCode code) {
   if (at == streams_.end()) return;
   const std::shared_ptr<Stream> stream = std::move(at->second);
   streams_.erase(at);
+  if (is_server_ && stream->has_peer_ended_ && !stream->is_reset_ && code == ErrorCode::kNoError) {
+    past_streams_.Closed(id, PastStreams::End::kEnded);
+  }
   StreamClose close{CloseReason::kEnded, code, stream->is_sent()};
   if (stream->is_reset_) {
     close.reason = stream->reset_reason_;

@@ -13,6 +13,7 @@
 #include <unordered_map>
 
 #include "core/http2/options.h"
+#include "core/http2/past_streams.h"
 #include "core/http2/stream.h"
 #include "core/http2/transport.h"
 
@@ -92,6 +93,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
 
   Output unheard_{*this};
   std::unordered_map<std::int32_t, std::shared_ptr<Stream>> streams_;
+  PastStreams past_streams_;  // a server's
   Queue<Chunk> output_;
   Buffer* receiving_ = nullptr;  // the slab that nghttp2 reads from just now
   std::size_t output_bytes_ = 0;

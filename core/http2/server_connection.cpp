@@ -5,6 +5,7 @@
 #include <spdlog/spdlog.h>
 #include <sys/socket.h>
 
+#include <algorithm>
 #include <array>
 #include <string>
 #include <string_view>
@@ -16,6 +17,15 @@ using namespace std::chrono_literals;
 
 constexpr std::string_view kPreface = "PRI * HTTP/2.0";
 constexpr char kTlsHandshake = 0x16;
+
+// As far as can be seen: a method, a space, a target.
+bool IsHttp1(std::string_view seen) {
+  const auto space = std::find_if(seen.begin(), seen.end(), [](char c) { return c < 'A' || c > 'Z'; });
+  if (space == seen.end()) return true;
+  if (space == seen.begin() || *space != ' ') return false;
+  const std::string_view target(space + 1, seen.end());
+  return target.empty() || seen.starts_with("CONNECT ") || std::string_view("/*h").find(target[0]) != target.npos;
+}
 
 }  // namespace
 
@@ -59,7 +69,11 @@ void ServerConnection::Recognise() {
   }
   if (first[0] == kTlsHandshake) return GiveUp("tls_on_plain_port");
   const std::string_view seen(first.data(), static_cast<std::size_t>(size));
-  if (kPreface.substr(0, seen.size()) != seen) return AnswerHttp1();
+  if (kPreface.substr(0, seen.size()) != seen) {
+    if (IsHttp1(seen)) return AnswerHttp1();
+    Incident("bad_protocol");
+    return EndEarly();
+  }
   // A preface that comes in parts is nghttp2's to judge.
   BeginHttp2();
 }

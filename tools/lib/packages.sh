@@ -44,7 +44,7 @@ install_packages() {
         ;;
     esac
     case $step in
-      spark | clients | bench) [[ -x $local_dir/venv/bin/python3 ]] || find_python >/dev/null || wanted+=(python3 python3-venv) ;;
+      spark | clients | bench | conformance) [[ -x $local_dir/venv/bin/python3 ]] || find_python >/dev/null || wanted+=(python3 python3-venv) ;;
     esac
   done
   ((${#wanted[@]} > 0)) || return 0

@@ -18,6 +18,16 @@ void Echo(Recorder& recorder) {
   recorder.on_end = [self] { self->stream->SendEnd({{"grpc-status", "0"}, {"k", "a"}, {"k", "b"}}); };
 }
 
+// Answers a head without a body at once.
+void Answer(Recorder& recorder) {
+  Recorder* self = &recorder;
+  recorder.on_headers = [self] {
+    if (!self->has_ended) return;
+    self->stream->SendHeaders({{":status", "200"}}, false);
+    self->stream->SendEnd({{"grpc-status", "0"}});
+  };
+}
+
 }  // namespace
 
 TEST_CASE("an echo comes back whole, with head, body and trailers in their order") {
@@ -182,10 +192,15 @@ TEST_CASE("what is not HTTP/2 is told so and counted") {
   const int tls = RawConnect(pair.address);
   REQUIRE(write(tls, "\x16\x03\x01", 3) == 3);
   CHECK(ReadAll(tls).empty());
-  close(http1);
-  close(tls);
+  const int nonsense = RawConnect(pair.address);
+  const std::string preface = "INVALID CONNECTION PREFACE\r\n\r\n";
+  REQUIRE(write(nonsense, preface.data(), preface.size()) == static_cast<ssize_t>(preface.size()));
+  bool is_clean = false;
+  CHECK(ReadAll(nonsense, &is_clean).empty());
+  CHECK(is_clean);
+  for (const int fd : {http1, tls, nonsense}) close(fd);
   const std::lock_guard lock(mutex);
-  CHECK(incidents == std::vector<std::string>{"http1", "tls_on_plain_port"});
+  CHECK(incidents == std::vector<std::string>{"http1", "tls_on_plain_port", "bad_protocol"});
 }
 
 TEST_CASE("a client of HTTP/1.1 that still sends reads its answer to the end") {
@@ -198,6 +213,66 @@ TEST_CASE("a client of HTTP/1.1 that still sends reads its answer to the end") {
   CHECK(ReadAll(fd, &is_clean).rfind("HTTP/1.1 505 ", 0) == 0);
   CHECK(is_clean);
   close(fd);
+}
+
+TEST_CASE("a peer that uses a stream which it has ended, reset or passed over hears so") {
+  Pair pair(Answer);
+  const auto head = [](std::uint32_t id) {
+    return FrameOf(FrameType::kHeaders, kEndStream | kEndHeaders, id, RequestHead());
+  };
+  const auto code_of = [](RawClient& client, FrameType type, std::uint32_t stream) {
+    const auto frame = client.ReadUntil(type, stream);
+    REQUIRE(frame);
+    return static_cast<ErrorCode>(frame->payload[type == FrameType::kGoaway ? 7 : 3]);
+  };
+  RawClient ended(pair.address);
+  ended.Write(head(1));
+  ended.ReadStream(1);
+  ended.Write(head(1));
+  CHECK(code_of(ended, FrameType::kGoaway, 0) == ErrorCode::kStreamClosed);
+  CHECK(ended.HasEnded());
+
+  RawClient passed(pair.address);
+  passed.Write(head(5) + head(3));
+  CHECK(code_of(passed, FrameType::kGoaway, 0) == ErrorCode::kProtocolError);
+  CHECK(passed.HasEnded());
+
+  RawClient reset(pair.address);
+  reset.Write(FrameOf(FrameType::kHeaders, kEndHeaders, 1, RequestHead()) +
+              FrameOf(FrameType::kReset, 0, 1, BigEndian(8)) + head(1));
+  CHECK(code_of(reset, FrameType::kReset, 1) == ErrorCode::kStreamClosed);
+  CHECK(reset.Ping());
+}
+
+TEST_CASE("what comes for a stream that this side has reset is passed over") {
+  Pair pair([](Recorder& recorder) {
+    Recorder* self = &recorder;
+    recorder.on_headers = [self] { self->stream->Reset(ErrorCode::kCancel); };
+  });
+  RawClient client(pair.address);
+  client.Write(FrameOf(FrameType::kHeaders, kEndHeaders, 1, RequestHead()));
+  CHECK(client.ReadStream(1) == "reset 8");
+  client.Write(FrameOf(FrameType::kData, 0, 1, "late") +
+               FrameOf(FrameType::kHeaders, kEndStream | kEndHeaders, 1, Literal("x", "y")));
+  CHECK(client.Ping());
+}
+
+TEST_CASE("a head that is too large to be sent is not sent, and not for want of a connection") {
+  Pair pair(Answer);
+  REQUIRE(pair.Connect().ok());
+  Recorder large, fine;
+  const std::string value(50'000, 'v');
+  pair.Run([&] {
+    HeaderBlock head{{":method", "POST"}, {":scheme", "http"}, {":path", "/test"}, {":authority", "test"}};
+    for (int i = 0; i < 30; ++i) head.Add("x-large", value);
+    large.stream = pair.client->Open(head, true, large);
+  });
+  REQUIRE(large.WaitFor([&] { return large.is_closed; }));
+  CHECK(large.close.reason == CloseReason::kNotSent);
+  CHECK(!large.close.is_sent);
+  pair.Open(fine, true);
+  REQUIRE(fine.WaitFor([&] { return fine.is_closed; }));
+  CHECK(fine.close.reason == CloseReason::kEnded);
 }
 
 TEST_CASE("connecting to nobody says why") {

@@ -101,6 +101,18 @@ TEST_CASE("a refusal in terms of HTTP names its call, too, and HEAD gets no body
   CHECK(head.body.empty());
 }
 
+TEST_CASE("a request that is not gRPC is answered with its first KiB") {
+  Recorder post;
+  GatewayRig rig(Answer);
+  rig.OnClient([&] {
+    post.stream =
+        rig.client->Open({{":method", "POST"}, {":scheme", "http"}, {":path", "/"}, {":authority", "gw"}}, false, post);
+    post.stream->SendData(Piece::Copy(std::string(1024, 'x')));
+  });
+  REQUIRE(post.WaitFor([&] { return post.is_closed; }));
+  CHECK(post.headers.Get(":status") == "415");
+}
+
 TEST_CASE("headers that are illegal, too many or too large end their stream alone") {
   struct {
     std::string what;

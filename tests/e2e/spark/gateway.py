@@ -22,8 +22,8 @@ needs_gateway = unittest.skipIf(IS_DIRECT, "needs a gateway")
 class Gateway:
     """Serving when the constructor returns.
 
-    `config` is what a configuration file says, as a dict; a plain listener is put before its own, and the admin addresses
-    are filled in. `env` is added to the environment, its own and its children's.
+    `config` is what a configuration file says, as a dict; a plain listener is put before its own, open if nobody is asked
+    who they are, and the admin addresses are filled in. `env` is added to the environment, its own and its children's.
     """
 
     def __init__(self, config, folder=None, env=None):
@@ -42,7 +42,8 @@ class Gateway:
             "drain": {"timeout": "1s"},
             **self._config,
         }
-        config["listeners"] = [{"address": self.address}, *self._config.get("listeners", [])]
+        is_open = not any("auth" in step for step in config["pipeline"])
+        config["listeners"] = [{"address": self.address, "open": is_open}, *self._config.get("listeners", [])]
         path = os.path.join(self.folder, "gateway.yaml")
         with open(path, "w", encoding="utf-8") as file:
             json.dump(config, file, indent=2)  # JSON is YAML.
