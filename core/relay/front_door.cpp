@@ -23,6 +23,9 @@ const char* CureOf(std::string_view reason) {
   }
   if (reason == "http1") return "something speaks HTTP/1.1 to the gRPC port: health and metrics are on the admin port";
   if (reason == "held_bytes") return "streams are reset because their readers are too slow: see limits.buffer_bytes";
+  if (reason == "over_limit") return "new connections are closed at once: as many as limits.connections are open";
+  if (reason == "out_of_descriptors")
+    return "new connections wait: the process may open no more files (LimitNOFILE, ulimit -n)";
   return nullptr;
 }
 
@@ -32,8 +35,9 @@ FrontDoor::FrontDoor(WorkerPool& workers, Relay& relay, ConnectionOptions option
     : workers_(workers),
       relay_(relay),
       options_(std::move(options)),
-      acceptor_(workers, max_connections,
-                [this](Worker& worker, Accepted accepted) { Accept(worker, std::move(accepted)); }) {
+      acceptor_(
+          workers, max_connections, [this](Worker& worker, Accepted accepted) { Accept(worker, std::move(accepted)); },
+          [this](const char* reason) { Note(reason); }) {
   options_.on_incident = [this](const char* reason) { Note(reason); };
   for (std::size_t i = 0; i < workers.size(); ++i) per_worker_.push_back({&workers[i], {}});
 }

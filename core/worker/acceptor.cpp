@@ -105,8 +105,12 @@ struct Acceptor::Socket {
   Timer pause;
 };
 
-Acceptor::Acceptor(WorkerPool& workers, int max_connections, Handler handler)
-    : workers_(workers), max_connections_(max_connections), handler_(std::move(handler)) {}
+Acceptor::Acceptor(WorkerPool& workers, int max_connections, Handler handler,
+                   std::function<void(const char*)> on_incident)
+    : workers_(workers),
+      max_connections_(max_connections),
+      handler_(std::move(handler)),
+      on_incident_(std::move(on_incident)) {}
 
 Acceptor::~Acceptor() {
   Stop();
@@ -151,18 +155,17 @@ void Acceptor::AcceptReady(Socket& socket) {
       if (errno == EAGAIN || errno == EWOULDBLOCK) return Wait(socket);
       if (errno == EINTR || errno == ECONNABORTED) continue;
       // Out of descriptors or memory: the connection stays in the kernel's queue until some are free.
-      ++counters_.out_of_descriptors;
+      if (on_incident_) on_incident_("out_of_descriptors");
       socket.pause = thread_.StartTimer(kPause, [this, &socket] { AcceptReady(socket); });
       return;
     }
     if (open_ >= max_connections_) {
-      ++counters_.over_limit;
+      if (on_incident_) on_incident_("over_limit");
       close(fd);
       continue;
     }
     const int on = 1;
     setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
-    ++counters_.accepted;
     ++open_;
     Worker& worker = workers_.LeastLoaded();
     ++worker.load();

@@ -27,13 +27,10 @@ class Acceptor {
  public:
   // Called on the chosen worker.
   using Handler = std::function<void(Worker&, Accepted)>;
-  struct Counters {
-    std::atomic<std::uint64_t> accepted{0};
-    std::atomic<std::uint64_t> over_limit{0};          // closed at once: `max_connections` were open
-    std::atomic<std::uint64_t> out_of_descriptors{0};  // pauses
-  };
-
-  Acceptor(WorkerPool& workers, int max_connections, Handler handler);
+  // `on_incident` is told on the acceptor's thread: "over_limit", a connection was closed at once since
+  // `max_connections` are open; "out_of_descriptors", a pause.
+  Acceptor(WorkerPool& workers, int max_connections, Handler handler,
+           std::function<void(const char* reason)> on_incident = {});
   ~Acceptor();
 
   // Binds "host:port", "[v6]:port" or "unix:/path" and listens; port 0 lets the kernel choose. A stale Unix socket is
@@ -46,7 +43,6 @@ class Acceptor {
   // A connection has gone: the worker's load falls, and so does the number that max_connections bounds. Any thread.
   void Closed(Worker& worker);
   int open_connections() const { return open_; }
-  const Counters& counters() const { return counters_; }
 
  private:
   struct Socket;
@@ -56,10 +52,10 @@ class Acceptor {
   WorkerPool& workers_;
   const int max_connections_;
   Handler handler_;
+  const std::function<void(const char*)> on_incident_;
   Worker thread_{"acceptor"};
   std::vector<std::unique_ptr<Socket>> sockets_;
   std::atomic<int> open_{0};
-  Counters counters_;
   bool is_stopped_ = false;
 };
 

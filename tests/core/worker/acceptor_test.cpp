@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include <future>
+#include <string_view>
 
 using namespace sgw::core;
 
@@ -30,11 +31,15 @@ TEST_CASE("connections are spread over the workers and closed over the limit") {
   WorkerPool pool(2);
   std::atomic<int> handled{0};
   std::vector<std::promise<Worker*>> arrived(2);
-  Acceptor acceptor(pool, 2, [&](Worker& worker, Accepted accepted) {
-    CHECK(accepted.peer_address.rfind("127.0.0.1:", 0) == 0);
-    close(accepted.fd);
-    arrived[handled++].set_value(&worker);
-  });
+  std::atomic<int> over_limit{0};
+  Acceptor acceptor(
+      pool, 2,
+      [&](Worker& worker, Accepted accepted) {
+        CHECK(accepted.peer_address.rfind("127.0.0.1:", 0) == 0);
+        close(accepted.fd);
+        arrived[handled++].set_value(&worker);
+      },
+      [&](const char* reason) { over_limit += std::string_view(reason) == "over_limit"; });
   const auto address = acceptor.Listen("127.0.0.1:0");
   REQUIRE(address);
   pool.Start();
@@ -48,7 +53,7 @@ TEST_CASE("connections are spread over the workers and closed over the limit") {
   const int third = ConnectTo(*address);
   char byte = 0;
   CHECK(read(third, &byte, 1) <= 0);  // closed by the gateway
-  CHECK(acceptor.counters().over_limit == 1);
+  CHECK(over_limit == 1);
   CHECK(acceptor.open_connections() == 2);
   for (const int fd : {first, second, third}) close(fd);
   acceptor.Stop();
@@ -58,10 +63,14 @@ TEST_CASE("connections are spread over the workers and closed over the limit") {
 TEST_CASE("an acceptor without descriptors goes on when some are free") {
   WorkerPool pool(1);
   std::promise<void> served;
-  Acceptor acceptor(pool, 100, [&](Worker&, Accepted accepted) {
-    close(accepted.fd);
-    served.set_value();
-  });
+  std::atomic<int> out_of_descriptors{0};
+  Acceptor acceptor(
+      pool, 100,
+      [&](Worker&, Accepted accepted) {
+        close(accepted.fd);
+        served.set_value();
+      },
+      [&](const char* reason) { out_of_descriptors += std::string_view(reason) == "out_of_descriptors"; });
   const auto address = acceptor.Listen("127.0.0.1:0");
   REQUIRE(address);
   pool.Start();
@@ -82,7 +91,7 @@ TEST_CASE("an acceptor without descriptors goes on when some are free") {
   name.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
   name.sin_port = htons(std::stoi(address->substr(address->rfind(':') + 1)));
   REQUIRE(connect(second, reinterpret_cast<sockaddr*>(&name), sizeof(name)) == 0);
-  while (acceptor.counters().out_of_descriptors == 0) std::this_thread::yield();
+  while (out_of_descriptors == 0) std::this_thread::yield();
   for (const int fd : taken) close(fd);
   served.get_future().get();
   setrlimit(RLIMIT_NOFILE, &before);
