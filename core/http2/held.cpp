@@ -1,57 +1,67 @@
 #include "core/http2/held.h"
 
 #include <algorithm>
-#include <iterator>
+#include <boost/intrusive/list.hpp>
+#include <ctime>
+#include <tuple>
+#include <utility>
 
 #include "core/worker/worker.h"
 
 namespace sgw::core {
+namespace {
 
-// The holders of one worker in the order of what they hold, without those that were told to let go.
+std::int64_t CoarseMilliseconds() {
+  timespec now{};
+  clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
+  return now.tv_sec * 1000 + now.tv_nsec / 1'000'000;
+}
+
+// Half of a window towards a driver. A call that waits for its driver holds less, however long it waits.
+constexpr std::size_t kMuch = 128 * 1024;
+
+}  // namespace
+
+// The holders of one worker, without those that were told to let go.
 class HolderRanking {
  public:
   explicit HolderRanking(Worker& worker) : worker_(worker) {}
 
   // The holder holds more or less than before.
   void Moved(Holder& holder) {
-    if (!holder.is_linked()) {
-      if (holder.bytes_ > 0 && !holder.is_condemned_) set_.insert(holder);
-    } else if (holder.bytes_ == 0 || holder.is_condemned_ || !IsInPlace(holder)) {
-      set_.erase(set_.iterator_to(holder));
-      if (holder.bytes_ > 0 && !holder.is_condemned_) set_.insert(holder);
-    }
-    const std::size_t most = set_.empty() ? 0 : set_.rbegin()->bytes_;
-    if (most != most_.load(std::memory_order_relaxed)) most_.store(most, std::memory_order_relaxed);
+    const bool belongs = holder.bytes_ > 0 && !holder.is_condemned_;
+    if (belongs == holder.is_linked()) return;
+    belongs ? list_.push_back(holder) : void(list_.erase(list_.iterator_to(holder)));
   }
 
-  // Who holds the most, of this connection or of all. Null: nobody.
-  Holder* Most(const HeldAccount* account) {
-    for (auto at = set_.rbegin(); at != set_.rend(); ++at) {
-      if (!account || at->account_.get() == account) return &*at;
-    }
-    return nullptr;
+  // The higher, the sooner it is to go.
+  static auto Rank(const Holder& holder) {
+    const bool holds_much = holder.bytes_ >= kMuch;
+    return std::tuple(holds_much, holds_much ? -holder.caught_up_ : 0, holder.bytes_);
   }
 
-  // What that one holds. Any thread.
-  std::size_t most() const { return most_.load(std::memory_order_relaxed); }
+  // Who is to go first, of this connection or of all. Null: nobody.
+  Holder* First(const HeldAccount* account) {
+    Holder* first = nullptr;
+    for (Holder& holder : list_) {
+      if (account && holder.account_.get() != account) continue;
+      if (!first || Rank(holder) > Rank(*first)) first = &holder;
+    }
+    return first;
+  }
+
+  // Only the worker adds; any thread reads.
+  void Add(std::size_t bytes) { total_.store(total() + bytes, std::memory_order_relaxed); }
+  void Subtract(std::size_t bytes) { total_.store(total() - bytes, std::memory_order_relaxed); }
+  std::size_t total() const { return total_.load(std::memory_order_relaxed); }
 
  private:
   friend class BufferBudget;
-  struct ByBytes {
-    bool operator()(const Holder& a, const Holder& b) const { return a.bytes_ < b.bytes_; }
-  };
-
-  bool IsInPlace(Holder& holder) {
-    const auto at = set_.iterator_to(holder);
-    if (at != set_.begin() && std::prev(at)->bytes_ > holder.bytes_) return false;
-    const auto next = std::next(at);
-    return next == set_.end() || next->bytes_ >= holder.bytes_;
-  }
 
   Worker& worker_;
-  boost::intrusive::multiset<Holder, boost::intrusive::compare<ByBytes>> set_;
-  alignas(64) std::atomic<std::size_t> most_{0};
-  std::atomic<bool> is_asked_{false};  // another worker has posted that this one is to look
+  boost::intrusive::list<Holder> list_;
+  alignas(64) std::atomic<std::size_t> total_{0};  // what all of them hold
+  std::atomic<bool> is_asked_{false};              // another worker has posted that this one is to look
 };
 
 HeldAccount::HeldAccount(Worker& worker, std::size_t bound, BufferBudget* process,
@@ -63,9 +73,14 @@ HeldAccount::HeldAccount(Worker& worker, std::size_t bound, BufferBudget* proces
 
 void Holder::Count(std::size_t bytes) {
   if (bytes == 0) return;
+  if (bytes_ == 0) {
+    taken_ = 0;
+    caught_up_ = CoarseMilliseconds();
+  }
   bytes_ += bytes;
   account_->bytes += bytes;
   if (account_->budget) account_->budget->held.fetch_add(bytes, std::memory_order_relaxed);
+  account_->ranking->Add(bytes);
   account_->ranking->Moved(*this);
 }
 
@@ -77,9 +92,9 @@ void Holder::Hold(std::size_t bytes) {
   // Whoever is told may drop this holder.
   const auto account = account_;
   while (account->bytes > account->limit) {
-    Holder* const most = account->ranking->Most(account.get());
-    if (!most) break;
-    most->Condemn();
+    Holder* const first = account->ranking->First(account.get());
+    if (!first) break;
+    first->Condemn();
   }
   if (budget && budget->is_over()) budget->Enforce(*account->ranking);
 }
@@ -89,6 +104,11 @@ void Holder::Release(std::size_t bytes) {
   bytes_ -= bytes;
   account_->bytes -= bytes;
   if (account_->budget) account_->budget->held.fetch_sub(bytes, std::memory_order_relaxed);
+  if ((taken_ += bytes) >= bytes_) {
+    taken_ = 0;
+    caught_up_ = CoarseMilliseconds();
+  }
+  account_->ranking->Subtract(bytes);
   account_->ranking->Moved(*this);
 }
 
@@ -113,7 +133,7 @@ void BufferBudget::Enforce(HolderRanking& mine) {
     {
       const std::lock_guard lock(mutex_);
       for (const auto& ranking : rankings_) {
-        if (ranking->most() > worst->most()) worst = ranking.get();
+        if (ranking->total() > worst->total()) worst = ranking.get();
       }
     }
     if (worst != &mine) {
@@ -123,9 +143,9 @@ void BufferBudget::Enforce(HolderRanking& mine) {
         Enforce(*worst);
       });
     }
-    Holder* const most = mine.Most(nullptr);
-    if (!most) return;
-    most->Condemn();
+    Holder* const first = mine.First(nullptr);
+    if (!first) return;
+    first->Condemn();
   }
 }
 

@@ -3,15 +3,19 @@
 // A byte is held from its receipt until the kernel has taken it on the other side, or until it was dropped. Whoever
 // holds some is a Holder: a stream, for what it received and its owner has not credited, open or closed; a connection,
 // for output of streams that nobody hears any more. All that a connection's holders hold is bounded, and all that the
-// process holds. At either bound the Holder that holds the most is told to let go, wherever in the process it lives.
+// process holds. At either bound a Holder is told to let go: of the connection, or of the worker that holds the most.
+// Of those that hold at least half a window it is the one whose reader is behind for the longest, since when it took as
+// much as is held now: neither does a fast reader go for what it has in flight, nor is one spared who takes a byte now
+// and then. Where nobody holds that much, it is the one that holds the most.
 //
-// A Holder lives on one worker. Holding and releasing cost an atomic addition and, rarely, a step in an ordered tree;
-// workers look at each other only while the process is over its bound.
+// A Holder lives on one worker. Holding and releasing cost a few additions and a look at a coarse clock; workers look
+// at each other only while the process is over its bound, and only then are holders compared.
 #pragma once
 
 #include <atomic>
-#include <boost/intrusive/set.hpp>
+#include <boost/intrusive/list_hook.hpp>
 #include <cstddef>
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <mutex>
@@ -52,13 +56,13 @@ struct HeldAccount {
   Holder* output = nullptr;  // the connection itself, while it is open
 };
 
-class Holder : public boost::intrusive::set_base_hook<> {
+class Holder : public boost::intrusive::list_base_hook<> {
  public:
   explicit Holder(std::shared_ptr<HeldAccount> account) : account_(std::move(account)) {}
   Holder(const Holder&) = delete;
   Holder& operator=(const Holder&) = delete;
 
-  // Counts these bytes. At a bound, tells any Holder of this worker, perhaps this one, that it holds the most.
+  // Counts these bytes. At a bound, tells any Holder of this worker, perhaps this one, to let go.
   void Hold(std::size_t bytes);
   // The same without a look at the bounds, for bytes that another Holder releases.
   void Count(std::size_t bytes);
@@ -74,12 +78,14 @@ class Holder : public boost::intrusive::set_base_hook<> {
  private:
   friend class BufferBudget;
   friend class HolderRanking;
-  // A bound is reached and nobody holds more: once.
+  // A bound is reached and this one is to go: once.
   virtual void OnMost() = 0;
   void Condemn();
 
   const std::shared_ptr<HeldAccount> account_;
   std::size_t bytes_ = 0;
+  std::size_t taken_ = 0;       // released since `caught_up_`
+  std::int64_t caught_up_ = 0;  // milliseconds: when its reader had last taken as much as was held then
   bool is_condemned_ = false;
 };
 

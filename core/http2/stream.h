@@ -6,7 +6,7 @@
 // Flow control is in the owner's hands. Received bytes are held until Credit() says that they were taken; only then may
 // the peer send as many again. Bytes that are received and not credited count against the connection's and the
 // process's bounds (held.h), also after the stream has closed, until nobody hears the stream any more; at a bound the
-// stream that holds the most hears OnBudget.
+// stream that is to go (held.h) hears OnBudget.
 #pragma once
 
 #include <cstddef>
@@ -64,7 +64,7 @@ class StreamHandler {
   virtual void OnEnd(HeaderBlock trailers) = 0;
   // That many bytes of body were given to the kernel. Comes after OnClosed, too, but not after Reset().
   virtual void OnSent(std::size_t bytes) = 0;
-  // A bound for held bytes is reached and this stream holds the most: what it holds is to be dropped and credited now.
+  // A bound for held bytes is reached and this stream is to go: what it holds is to be dropped and credited now.
   // What still arrives for it is dropped. May come after OnClosed.
   virtual void OnBudget() = 0;
   // The stream has gone.
