@@ -81,10 +81,19 @@ TEST_CASE("a server that is not to be trusted is set aside: callers hear that, o
   SUBCASE("a wrong name") {
     TlsDriver driver({.common_name = "127.0.0.1", .names = "DNS:driver.acme.com"});
     PoolRig rig(driver.Options());
-    // The subject is no name of a server.
     check(driver, rig, driver.endpoint(), "TLS with '127.0.0.1': certificate verify failed: IP address mismatch");
   }
-  SUBCASE("a wildcard for a part of a name, or two") {
+  SUBCASE("a name in the subject alone") {
+    TlsDriver driver({.common_name = "driver.acme.com", .names = "IP:127.0.0.1"});
+    PoolRig rig(driver.Options());
+    check(driver, rig, driver.endpoint("driver.acme.com"), "hostname mismatch");
+  }
+  SUBCASE("a wildcard within a name") {
+    TlsDriver driver({.names = "DNS:dri*.acme.com"});
+    PoolRig rig(driver.Options());
+    check(driver, rig, driver.endpoint("driver.acme.com"), "hostname mismatch");
+  }
+  SUBCASE("a wildcard for two names") {
     TlsDriver driver({.names = "DNS:*.acme.com"});
     PoolRig rig(driver.Options());
     check(driver, rig, driver.endpoint("a.b.acme.com"), "hostname mismatch");
