@@ -27,6 +27,11 @@ def session(url):
 def stop(spark):
     with contextlib.suppress(Exception):  # Its server may be gone; that was the point of the test.
         spark.stop()
+    # One that could not be released would stay the thread's active session, which functions of all others ask.
+    if getattr(ConnectSession._active_session, "session", None) is spark:
+        ConnectSession._active_session.session = None
+    if ConnectSession._default_session is spark:
+        ConnectSession._default_session = None
 
 
 def driver_pid(spark):

@@ -141,6 +141,7 @@ class PoolEnds(unittest.TestCase):
         wait_until(lambda: self.servers(target, "warm") == 2, 60, "two warm servers")
         alice, bob = (SparkSession.builder.remote(target.url(user_id=user)).create() for user in ("alice", "bob"))
         for spark in (alice, bob):
+            self.addCleanup(stop, spark)
             # PySpark would wait at its exit for what it still has to release, and try for ten minutes.
             spark.client.disable_reattachable_execute()
             spark.client.set_retry_policies([])
