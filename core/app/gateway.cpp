@@ -47,7 +47,7 @@ std::uint32_t ExposureOf(const Config& config) {
     const Address address = ParseAddress(listener.address, ignored).value_or(Address());
     if (address.is_unix())
       exposure |= SGW_EXPOSURE_UNIX;
-    else if (address.host == "localhost" || address.host == "::1" || address.host.rfind("127.", 0) == 0)
+    else if (IsLoopback(address.host))
       exposure |= SGW_EXPOSURE_LOOPBACK;
     else
       exposure |= SGW_EXPOSURE_REMOTE;
@@ -59,6 +59,7 @@ Gateway::Gateway(Config config, InspectedPlugins plugins, Spawner* spawner)
     : config_(std::move(config)), plugins_(std::move(plugins)), services_(metrics_, control_, spawner) {
   budget_.limit = static_cast<std::size_t>(config_.limits.buffer_bytes);
   services_.exposure = ExposureOf(config_);
+  services_.secret_variables = config_.secret_variables;
 }
 
 Gateway::~Gateway() {

@@ -50,6 +50,14 @@ std::string Read(const std::string& text, Address& address) {
 
 }  // namespace
 
+bool IsLoopback(const std::string& host) {
+  in_addr v4{};
+  if (inet_pton(AF_INET, host.c_str(), &v4) == 1) return ntohl(v4.s_addr) >> 24 == 127;
+  in6_addr v6{};
+  if (inet_pton(AF_INET6, host.c_str(), &v6) == 1) return IN6_IS_ADDR_LOOPBACK(&v6);
+  return host == "localhost";
+}
+
 std::optional<Address> ParseAddress(const std::string& text, std::string& problem) {
   Address address;
   problem = Read(text, address);

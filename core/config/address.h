@@ -15,6 +15,9 @@ struct Address {
   bool is_unix() const { return !path.empty(); }
 };
 
+// Whether nobody on another machine can reach the host: 127.0.0.0/8, ::1 and the name localhost, no other name.
+bool IsLoopback(const std::string& host);
+
 // Reads host:port, [address]:port and unix:/path. None: it is none of them, and `problem` says why.
 std::optional<Address> ParseAddress(const std::string& text, std::string& problem);
 

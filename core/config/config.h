@@ -106,6 +106,7 @@ struct Config {
   std::string file;       // as given; for complaints
   std::string directory;  // absolute; relative paths start here
   std::vector<ListenerConfig> listeners;
+  std::vector<std::string> secret_variables;  // of the environment, which are referred to; not for child processes
   std::vector<std::string> plugin_directories;
   std::vector<PluginConfig> plugins;
   std::vector<StepConfig> pipeline;

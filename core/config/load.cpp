@@ -131,6 +131,12 @@ void CheckUpstreamTls(const Value& tls, Config& config, Complaints& complaints) 
   }
 }
 
+void CollectVariables(const Value& value, std::vector<std::string>& variables) {
+  variables.insert(variables.end(), value.variables.begin(), value.variables.end());
+  for (const Value& one : value.list) CollectVariables(one, variables);
+  for (const auto& member : value.map) CollectVariables(member.value, variables);
+}
+
 // What is allowed and yet hardly meant.
 void Doubt(const Config& config, Complaints& complaints) {
   const LimitsConfig& limits = config.limits;
@@ -178,6 +184,7 @@ Config ReadConfigText(const std::string& text, const std::string& directory, Com
   VisitSections(config, reader);
   const Value* const upstream = root->Find("upstream");
   if (const Value* const tls = upstream ? upstream->Find("tls") : nullptr) CheckUpstreamTls(*tls, config, complaints);
+  CollectVariables(*root, config.secret_variables);
   Doubt(config, complaints);
   return config;
 }

@@ -45,6 +45,7 @@ void ReplaceReferences(Value& value, const std::string& directory, Complaints& c
     std::string reference = inner;
     if (end != std::string::npos && inner.rfind("env:", 0) == 0) {
       found = FromEnvironment(inner.substr(4));
+      value.variables.push_back(inner.substr(4));
     } else if (end != std::string::npos && inner.rfind("file:", 0) == 0) {
       const std::string path = Absolute(inner.substr(5), directory);
       reference = "file:" + path;

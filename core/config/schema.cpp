@@ -192,11 +192,33 @@ Result<std::vector<SettingSchema>> ReadSchema(const Json& settings) {
   return schema;
 }
 
+namespace {
+
+// RFC 6901.
+std::string Below(const std::string& pointer, const std::string& key) {
+  std::string out = pointer + "/";
+  for (const char c : key) out += c == '~' ? "~0" : c == '/' ? "~1" : std::string(1, c);
+  return out;
+}
+
+void CollectFiles(const Value& value, const std::string& pointer, std::map<std::string, std::string>& files) {
+  constexpr std::string_view kFile = "${file:";
+  if (value.reference.compare(0, kFile.size(), kFile) == 0)
+    files[pointer] = value.reference.substr(kFile.size(), value.reference.size() - kFile.size() - 1);
+  for (std::size_t i = 0; i < value.list.size(); ++i)
+    CollectFiles(value.list[i], Below(pointer, std::to_string(i)), files);
+  for (const auto& member : value.map) CollectFiles(member.value, Below(pointer, member.key), files);
+}
+
+}  // namespace
+
 CheckedSettings CheckSettings(const Value& settings, const std::vector<SettingSchema>& schema, const std::string& where,
                               Complaints& complaints) {
   Checker checker(complaints);
   Value effective = checker.Object(settings, schema, where);
-  return {std::move(checker.json).Text(), std::move(effective)};
+  CheckedSettings checked{std::move(checker.json).Text(), std::move(effective)};
+  CollectFiles(settings, "", checked.secret_files);
+  return checked;
 }
 
 }  // namespace sgw::core

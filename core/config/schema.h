@@ -3,6 +3,7 @@
 
 #include <sgw/json.h>
 
+#include <map>
 #include <string>
 #include <vector>
 
@@ -29,6 +30,8 @@ Result<std::vector<SettingSchema>> ReadSchema(const Json& settings);
 struct CheckedSettings {
   std::string json;  // for the plugin: durations in ms, sizes in bytes
   Value effective;   // for operators: as written, defaults filled in, of secrets only a reference
+  // By the JSON pointer of a setting that is read from a file: the file.
+  std::map<std::string, std::string> secret_files{};
 };
 
 // Complains about what does not fit: unknown settings (with the nearest valid one), wrong types, missing ones. Relative

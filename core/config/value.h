@@ -21,13 +21,14 @@ struct Value {
 
   Kind kind = Kind::kNull;
   Place place;
-  std::string text;         // scalar, with references such as ${env:NAME} replaced
-  std::string reference;    // secret scalar: the reference, where the text is nothing else
-  bool is_quoted = false;   // scalar: always a string
-  bool is_secret = false;   // scalar: came from a reference, never to be shown
-  bool is_broken = false;   // there is a complaint about it already; it stands for nothing
-  std::vector<Value> list;  // list
-  std::vector<Member> map;  // map: in the order of the text, keys are unique
+  std::string text;                    // scalar, with references such as ${env:NAME} replaced
+  std::string reference;               // secret scalar: the reference, where the text is nothing else
+  std::vector<std::string> variables;  // secret scalar: of the environment, whose values are in the text
+  bool is_quoted = false;              // scalar: always a string
+  bool is_secret = false;              // scalar: came from a reference, never to be shown
+  bool is_broken = false;              // there is a complaint about it already; it stands for nothing
+  std::vector<Value> list;             // list
+  std::vector<Member> map;             // map: in the order of the text, keys are unique
 
   const Value* Find(std::string_view key) const;
   // How the value is called in a complaint: its text, or <secret>, "a list", "a map", "nothing".

@@ -15,7 +15,7 @@ std::string Shown(std::chrono::milliseconds timeout) {
 }  // namespace
 
 Status AwaitStep(HostServices& services, std::chrono::milliseconds timeout, std::function<void(StepDone)> step) {
-  if (services.is_control_stuck) return Unavailable("the control thread hangs inside a plugin");
+  if (services.is_control_stuck) return Unavailable("left out: the control thread hangs inside another plugin");
   struct Shared {
     std::promise<Status> promise;
     std::atomic<bool> was_entered{false};
@@ -37,7 +37,7 @@ Status AwaitStep(HostServices& services, std::chrono::milliseconds timeout, std:
   services.is_control_stuck = true;
   return Unavailable(shared->was_entered
                          ? "it hangs: the function has not returned after " + Shown(timeout) + ". It must not wait."
-                         : "the control thread hangs inside a plugin");
+                         : "left out: the control thread hangs inside another plugin");
 }
 
 }  // namespace sgw::core

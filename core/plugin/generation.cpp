@@ -43,17 +43,17 @@ Result<std::shared_ptr<Generation>> Generation::Create(const Config& config, Ins
     const auto found = plugins.find(plugin.name);
     if (found == plugins.end()) continue;
     // Held by the step itself: it may outlast this function inside a plugin that hangs.
-    const Status status = AwaitStep(services, timeout,
-                                    [generation, inspected = found->second, name = plugin.name,
-                                     directory = config.directory, &services](const StepDone& done) {
-                                      if (Status loaded = inspected.library->Load(HostFunctions()); !loaded.ok())
-                                        return done(std::move(loaded));
-                                      auto instance = Instance::Create(inspected.library, name, inspected.settings.json,
-                                                                       directory, services);
-                                      if (!instance) return done(instance.status());
-                                      generation->instances_.push_back(*std::move(instance));
-                                      done(Status());
-                                    });
+    const Status status =
+        AwaitStep(services, timeout,
+                  [generation, inspected = found->second, name = plugin.name, directory = config.directory,
+                   &services](const StepDone& done) {
+                    if (Status loaded = inspected.library->Load(HostFunctions()); !loaded.ok())
+                      return done(std::move(loaded));
+                    auto instance = Instance::Create(inspected.library, name, inspected.settings, directory, services);
+                    if (!instance) return done(instance.status());
+                    generation->instances_.push_back(*std::move(instance));
+                    done(Status());
+                  });
     if (status.ok()) continue;
     if (!services.is_control_stuck) return status;
     return FailedPrecondition(found->second.library->file() + ": load or create '" + plugin.name +

@@ -74,7 +74,7 @@ sgw_id HttpSend(sgw_host* host, const sgw_http_request* raw) {
   return id;
 }
 
-void HttpCancel(sgw_host* host, sgw_id id) { host->services.http().Cancel(id); }
+void HttpCancel(sgw_host* host, sgw_id id) { host->services.http().Cancel(id, host->life.get()); }
 
 // Reads a secret's file anew and tells the plugin; a file that cannot be read leaves it with what it has.
 struct WatchedSecret {

@@ -165,8 +165,9 @@ void FileUnwatch(sgw_host* host, sgw_id id) {
   if (host->services.callbacks.Remove(id, *host->life)) host->services.files.Unwatch(id);
 }
 
-ChildStart StartOf(const sgw_child_spec& spec) {
+ChildStart StartOf(const sgw_child_spec& spec, const HostServices& services) {
   ChildStart start;
+  start.withheld = services.secret_variables;
   for (std::uint64_t i = 0; i < spec.argv.count; ++i) start.argv.push_back(TextOf(spec.argv.items[i]));
   for (std::uint64_t i = 0; i < spec.environment.count; ++i) {
     const sgw_pair& pair = spec.environment.items[i];
@@ -221,7 +222,7 @@ sgw_id StartChild(sgw_host* host, const sgw_child_spec* spec) {
     });
   };
   if (services.spawner)
-    services.spawner->Start(id, StartOf(*spec), std::move(events));
+    services.spawner->Start(id, StartOf(*spec, services), std::move(events));
   else
     events.on_end({-1, 0, "this process makes no children"});
   return id;

@@ -226,6 +226,10 @@ class HttpClient::Loop {
     curl_multi_remove_handle(multi_, at->second->easy());
     transfers_.erase(at);
   }
+  void Cancel(std::uint64_t id, const void* owner) {
+    const auto at = transfers_.find(id);
+    if (at != transfers_.end() && at->second->owner() == owner) Remove(id);
+  }
   void RemoveAll(const void* owner) {
     std::vector<std::uint64_t> ids;
     for (const auto& [id, transfer] : transfers_) {
@@ -294,8 +298,8 @@ void HttpClient::Send(std::uint64_t id, Request request, Events events) {
   });
 }
 
-void HttpClient::Cancel(std::uint64_t id) {
-  loop_->Post([loop = loop_.get(), id] { loop->Remove(id); });
+void HttpClient::Cancel(std::uint64_t id, const void* owner) {
+  loop_->Post([loop = loop_.get(), id, owner] { loop->Cancel(id, owner); });
 }
 
 void HttpClient::CancelAll(const void* owner) {

@@ -50,8 +50,8 @@ class HttpClient {
   ~HttpClient();
 
   void Send(std::uint64_t id, Request request, Events events);
-  // Nothing is told of the request any more, but for what is being told just now.
-  void Cancel(std::uint64_t id);
+  // Nothing is told of the request any more, but for what is being told just now. One of another owner goes on.
+  void Cancel(std::uint64_t id, const void* owner);
   void CancelAll(const void* owner);
   // More of a stream's body can be read.
   void Resume(std::uint64_t id);

@@ -55,13 +55,14 @@ const InstanceLife& Instance::life() const { return *host_->life; }
 std::uint64_t Instance::identities_forgotten() const { return life().identities_forgotten; }
 
 Result<std::unique_ptr<Instance>> Instance::Create(std::shared_ptr<Library> library, const std::string& name,
-                                                   const std::string& settings_json, const std::string& directory,
+                                                   const CheckedSettings& settings, const std::string& directory,
                                                    HostServices& services) {
   std::unique_ptr<Instance> instance(new Instance(library, name, services));
+  instance->host_->secret_files = settings.secret_files;
   sgw_create_args args{};
   args.size = sizeof(args);
   args.instance_name = View(instance->name_);
-  args.settings_json = View(settings_json);
+  args.settings_json = View(settings.json);
   args.configuration_directory = View(directory);
   Status refusal;
   const sgw_failure failure{

@@ -47,7 +47,7 @@ class Instance {
 
   // Makes the plugin's object; on the control thread. The library is loaded.
   static Result<std::unique_ptr<Instance>> Create(std::shared_ptr<Library> library, const std::string& name,
-                                                  const std::string& settings_json, const std::string& directory,
+                                                  const CheckedSettings& settings, const std::string& directory,
                                                   HostServices& services);
   // Destroys the object; it was stopped, or never started. Whatever it still has borrowed is taken back first. On the
   // control thread.

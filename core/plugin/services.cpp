@@ -3,6 +3,11 @@
 #include <future>
 
 namespace sgw::core {
+namespace {
+
+constexpr auto kLongestTurn = std::chrono::seconds(10);
+
+}  // namespace
 
 HostServices::HostServices(MetricsRegistry& registry, Worker& control_worker, Spawner* child_spawner)
     : metrics(registry),
@@ -11,16 +16,17 @@ HostServices::HostServices(MetricsRegistry& registry, Worker& control_worker, Sp
       callbacks(control_worker),
       files([this](std::uint64_t id) { control.Post([this, id] { callbacks.Run(id, false); }); }) {}
 
-void HostServices::OnControl(const std::function<void()>& function) {
+void HostServices::OnControl(std::function<void()> function) {
   if (control.IsCurrent()) return function();
+  if (is_control_stuck) return;
   // The task owns the promise: dropped with it, it breaks, and nobody waits for ever.
   std::promise<void> promise;
   const auto done = promise.get_future();
-  control.Post([&function, promise = std::move(promise)]() mutable {
+  control.Post([function = std::move(function), promise = std::move(promise)]() mutable {
     function();
     promise.set_value();
   });
-  done.wait();
+  if (done.wait_for(kLongestTurn) == std::future_status::timeout) is_control_stuck = true;
 }
 
 HttpClient& HostServices::http() {

@@ -27,8 +27,9 @@ struct HostServices {
   // the first instance is made, and stopped before this goes.
   HostServices(MetricsRegistry& registry, Worker& control_worker, Spawner* child_spawner);
 
-  // Runs on the control thread and returns when it has run there, or never will.
-  void OnControl(const std::function<void()>& function);
+  // Runs it on the control thread and returns when it has run there, or never will. A thread that hangs inside a plugin
+  // is not waited for longer than 10 s; then is_control_stuck.
+  void OnControl(std::function<void()> function);
 
   // Made when it is first asked for. Any thread.
   HttpClient& http();
@@ -46,6 +47,9 @@ struct HostServices {
   std::atomic<std::uint64_t> next_id{1};
   std::uint32_t exposure = 0;                   // set before the first instance is made
   std::shared_ptr<const TlsSource> driver_tls;  // as well; null: servers are reached without TLS
+  // Of the environment: the configuration takes secrets from them, which are not for child processes. Set before the
+  // first instance is made.
+  std::vector<std::string> secret_variables{};
   // A plugin's function did not return in time: the control thread is inside it for good. Whoever sees this ends the
   // process without waiting for the control thread.
   std::atomic<bool> is_control_stuck{false};

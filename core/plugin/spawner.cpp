@@ -33,6 +33,8 @@ std::string StartMessage(std::uint64_t id, const ChildStart& start, std::string&
   std::vector<std::string> fields = {"start", std::to_string(id), std::to_string(start.kill_after_ms),
                                      start.working_directory, std::to_string(start.argv.size())};
   fields.insert(fields.end(), start.argv.begin(), start.argv.end());
+  fields.push_back(std::to_string(start.withheld.size()));
+  fields.insert(fields.end(), start.withheld.begin(), start.withheld.end());
   fields.push_back(std::to_string(start.environment.size()));
   for (const auto& [name, value] : start.environment) fields.push_back(name + "=" + value);
   for (const std::string& field : fields) {

@@ -24,7 +24,8 @@ namespace sgw::core {
 
 struct ChildStart {
   std::vector<std::string> argv{};
-  std::vector<std::pair<std::string, std::string>> environment{};  // added to our own
+  std::vector<std::string> withheld{};                             // variables of our own that it does not inherit
+  std::vector<std::pair<std::string, std::string>> environment{};  // added to what it inherits
   std::string working_directory{};
   std::string output_path{};
   std::uint32_t kill_after_ms = 5000;

@@ -38,6 +38,7 @@ constexpr int kSpawnerDied = SIGUSR1;
   dup2(report, 3);
   fcntl(3, F_SETFD, FD_CLOEXEC);
   CloseFrom(4);
+  for (const std::string& one : child.withheld) unsetenv(one.c_str());
   for (const std::string& one : child.environment) putenv(const_cast<char*>(one.c_str()));
   std::vector<char*> arguments;
   for (const std::string& one : child.argv) arguments.push_back(const_cast<char*>(one.c_str()));

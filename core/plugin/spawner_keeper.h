@@ -16,6 +16,7 @@ struct KeptChild {
   std::chrono::milliseconds kill_after{};
   std::string directory;
   std::vector<std::string> argv;
+  std::vector<std::string> withheld;  // variables that it does not inherit
   std::vector<std::string> environment;
 };
 

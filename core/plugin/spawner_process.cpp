@@ -69,7 +69,7 @@ class Process {
     }
     const auto fields = UnpackFields(buffer_.substr(0, static_cast<std::size_t>(size)));
     try {
-      if (fields.size() >= 6 && fields[0] == "start") Start(fields, output);
+      if (fields.size() >= 7 && fields[0] == "start") Start(fields, output);
       if (fields.size() == 2 && fields[0] == "end") End(fields[1]);
     } catch (const std::exception& error) {
       if (fields.size() > 1) SendFields(kSocket, {"failed", fields[1], std::string("not understood: ") + error.what()});
@@ -86,7 +86,8 @@ class Process {
       for (std::size_t i = 0; i < count; ++i) list.push_back(fields.at(at++));
       return list;
     };
-    KeptChild child{fields[1], std::chrono::milliseconds(std::stoul(fields[2])), fields[3], take(), {}};
+    KeptChild child{fields[1], std::chrono::milliseconds(std::stoul(fields[2])), fields[3], take(), {}, {}};
+    child.withheld = take();
     child.environment = take();
     const pid_t self = getpid();
     const pid_t keeper = fork();

@@ -1,8 +1,10 @@
 #include <doctest/doctest.h>
+#include <sgw/testing/temp_dir.h>
 
 #include <cstdlib>
 #include <random>
 
+#include "core/config/address.h"
 #include "core/config/schema.h"
 #include "core/config/units.h"
 #include "core/config/yaml.h"
@@ -81,6 +83,7 @@ TEST_CASE("a secret is replaced and never shown") {
   const Value* issuer = config->plugins[0].settings.Find("issuer");
   CHECK(issuer->text == "hunter2");
   CHECK(issuer->Shown() == "<secret>");
+  CHECK(config->secret_variables == std::vector<std::string>{"SGW_TEST_SECRET"});
   CHECK(Said(kGood + "workers: ${env:SGW_TEST_SECRET}\n") ==
         "gateway.yaml:9:10: workers must be a whole number from 0 to 1024, not <secret>\n");
   CHECK(Said(kGood + "workers: ${env:SGW_NOT_THERE}\n") ==
@@ -102,6 +105,27 @@ TEST_CASE("a secret is not shown where names are shown either, and must be a sma
         std::pair("/tmp", "a regular file of at most 64 KiB"), std::pair("/nowhere", "No such file or directory")}) {
     CHECK(Said(Replaced("issuer: x", "issuer: \"${file:" + std::string(file) + "}\"")).find(why) != std::string::npos);
   }
+}
+
+TEST_CASE("of each setting that is read from a file, it is known from which") {
+  const auto schema = ReadSchema(*sgw::Json::Parse(R"([{"name":"keys","type":"map","of":{"type":"list","of":
+    {"type":"secret"}},"required":false,"doc":""},{"name":"one","type":"secret","required":false,"doc":""}])"));
+  REQUIRE(schema);
+  const sgw::testing::TempDir folder;
+  folder.Write("a", "x\n");
+  Complaints complaints("g.yaml");
+  const auto value =
+      ParseYaml("keys: {a/b: [plain, \"${file:a}\"]}\none: \"Bearer ${file:a}\"\n", folder.path(), complaints);
+  const auto checked = CheckSettings(*value, *schema, "plugins.p", complaints);
+  CHECK(complaints.Text().empty());
+  CHECK(checked.json == R"({"keys":{"a/b":["plain","x"]},"one":"Bearer x"})");
+  CHECK(checked.secret_files == std::map<std::string, std::string>{{"/keys/a~1b/1", folder.path() + "/a"}});
+}
+
+TEST_CASE("only this machine can reach a loopback host, whatever a name begins with") {
+  for (const char* host : {"127.0.0.1", "127.9.8.7", "::1", "localhost"}) CHECK_MESSAGE(IsLoopback(host), host);
+  for (const char* host : {"127.example.com", "127.0.0.1.example.com", "128.0.0.1", "0.0.0.0", "::", "gateway"})
+    CHECK_FALSE_MESSAGE(IsLoopback(host), host);
 }
 
 TEST_CASE("a step that names nobody is refused, so that no auth step is lost") {

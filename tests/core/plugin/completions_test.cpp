@@ -218,9 +218,9 @@ TEST_CASE("an instance cannot answer for another") {
     auto library = Library::Open(a.rig.file);
     REQUIRE(library);
     REQUIRE((*library)->Load(HostFunctions()).ok());
-    auto made = Instance::Create(*library, "other",
-                                 "{\"hook\":" + std::to_string(reinterpret_cast<std::uintptr_t>(&other_hook)) + "}",
-                                 "/", a.rig.services);
+    auto made = Instance::Create(
+        *library, "other", {"{\"hook\":" + std::to_string(reinterpret_cast<std::uintptr_t>(&other_hook)) + "}", {}},
+        "/", a.rig.services);
     REQUIRE(made);
     other = *std::move(made);
   });

@@ -142,6 +142,20 @@ TEST_CASE("a child has its environment, its folder, its file of output, and noth
   std::filesystem::remove_all(folder);
 }
 
+TEST_CASE("a child does not inherit the variables that are withheld, and has those that are given to it") {
+  setenv("WITHHELD", "secret", 1);
+  setenv("WITHHELD_AND_GIVEN", "secret", 1);
+  const auto spawner = Spawner::Fork();
+  unsetenv("WITHHELD");
+  unsetenv("WITHHELD_AND_GIVEN");
+  Watched child(*spawner, 1,
+                ChildStart{.argv = {"sh", "-c", "echo [$WITHHELD] [$WITHHELD_AND_GIVEN]"},
+                           .withheld = {"WITHHELD", "WITHHELD_AND_GIVEN"},
+                           .environment = {{"WITHHELD_AND_GIVEN", "other"}}});
+  REQUIRE(child.WaitForEnd());
+  CHECK(child.lines() == Words{"[] [other]"});
+}
+
 TEST_CASE("a program that is not there is told as what cannot be started") {
   const auto spawner = Spawner::Fork();
   Watched child(*spawner, 1, ChildStart{.argv = {"/no/such/program"}});

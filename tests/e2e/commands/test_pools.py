@@ -72,6 +72,15 @@ class Pools(unittest.TestCase):
         self.assertIn("ended with exit code 3. Its last lines:\none\ntwo", failures["last_error"])
         self.assertLess(self.pool(target)["failures"], 12)  # 10 ms and its doubles are 10 s after ten of them
 
+    def test_a_child_does_not_inherit_the_gateways_secrets(self):
+        os.environ["SGW_E2E_SECRET"] = "hunter2"
+        self.addCleanup(os.environ.pop, "SGW_E2E_SECRET")
+        target = self.serve(["sh", "-c", "echo [$SGW_E2E_SECRET] [$GIVEN]; exit 3"],
+                            environment={"GIVEN": "to ${env:SGW_E2E_SECRET}"})
+        wait_until(lambda: "Its last lines:" in self.pool(target)["last_error"], 20, "a failure")
+        self.assertIn("[] [to hunter2]", self.pool(target)["last_error"])
+        self.assertEqual(target.stop(), 0)
+
     def test_a_released_pool_leaves_nothing(self):
         target = self.serve(["sh", "-c", "trap '' TERM; setsid sleep 1000 & sleep 1001; sleep 1002"], size=3)
         wait_until(lambda: len(self.children("sleep")) == 4, 20, "children")  # max_starts: 2
