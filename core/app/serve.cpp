@@ -147,6 +147,10 @@ int Serve(const Words& words, Spawner* spawner) {
   spdlog::info("{}: draining", signals.Await());
   Drain(gateway);
   gateway.Stop();
+  if (gateway.is_stuck()) {
+    spdlog::error("a plugin hangs, so the end is not an orderly one");
+    std::_Exit(1);
+  }
   spdlog::info("stopped");
   return 0;
 }

@@ -161,19 +161,11 @@ void Servers::Stop(bool are_bound_kept) {
   }
   GiveBack(std::move(unclaimed), LeaseOutcome::kUnclaimed);
   GiveBack(std::move(bound), LeaseOutcome::kEnded);
-  {
-    std::promise<void> done;
-    services_.control.Post([&] {
-      std::unordered_set<std::shared_ptr<Confirmation>> dropped;
-      {
-        const std::lock_guard lock(mutex_);
-        dropped.swap(confirmations_);
-      }
-      dropped.clear();
-      done.set_value();
-    });
-    done.get_future().get();
-  }
+  services_.OnControl([this] {
+    std::unordered_set<std::shared_ptr<Confirmation>> dropped;
+    const std::lock_guard lock(mutex_);
+    dropped.swap(confirmations_);
+  });
   for (const auto& acquisition : running) {
     std::promise<void> done;
     acquisition->worker->Post([&] {

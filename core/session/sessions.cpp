@@ -125,12 +125,7 @@ void Sessions::Sweep() {
 
 void Sessions::Stop() {
   if (std::exchange(is_stopped_, true)) return;
-  std::promise<void> done;
-  services_.control.Post([&] {
-    sweep_.Cancel();
-    done.set_value();
-  });
-  done.get_future().get();
+  services_.OnControl([this] { sweep_.Cancel(); });
   table_->servers().Stop(table_->store().is_durable());
   table_->store().Flush();
 }

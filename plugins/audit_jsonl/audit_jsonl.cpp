@@ -1,11 +1,14 @@
 #include "audit_jsonl.h"
 
 #include <fcntl.h>
+#include <poll.h>
+#include <sys/eventfd.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
+#include <climits>
 #include <cstring>
 #include <ctime>
 #include <utility>
@@ -24,11 +27,27 @@ std::string TimeText(WallTime when) {
   return text;
 }
 
-// How many of them could be written; errno says why not all.
-std::size_t WriteAll(int fd, std::string_view bytes) {
+// A pipe that can be written takes this much at once without waiting.
+constexpr std::size_t kPiece = PIPE_BUF;
+
+// How many of them could be written; errno says why not all. A reader that has stopped is waited for until `give_up`
+// can be read.
+std::size_t WriteAll(int fd, std::string_view bytes, int give_up) {
+  struct stat found {};
+  const bool may_wait = fstat(fd, &found) != 0 || !S_ISREG(found.st_mode);
   std::size_t written = 0;
   while (written < bytes.size()) {
-    const ssize_t size = write(fd, bytes.data() + written, bytes.size() - written);
+    std::size_t next = bytes.size() - written;
+    if (may_wait) {
+      next = std::min(next, kPiece);
+      pollfd both[] = {{fd, POLLOUT, 0}, {give_up, POLLIN, 0}};
+      if (poll(both, 2, -1) < 0 && errno == EINTR) continue;
+      if (both[0].revents == 0) {
+        errno = ECANCELED;
+        break;
+      }
+    }
+    const ssize_t size = write(fd, bytes.data() + written, next);
     if (size < 0 && errno == EINTR) continue;
     if (size <= 0) break;
     written += static_cast<std::size_t>(size);
@@ -106,9 +125,13 @@ JsonLines::JsonLines(JsonLinesSettings settings, Host& host)
       written_(host.MakeCounter("spark_gateway_audit_written_total", "Audit records that were written.")),
       dropped_(host.MakeCounter("spark_gateway_audit_dropped_total",
                                 "Audit records that were dropped: the queue was full.")),
-      failed_(host.MakeCounter("spark_gateway_audit_failures_total", "Writes of audit records that failed.")) {}
+      failed_(host.MakeCounter("spark_gateway_audit_failures_total", "Writes of audit records that failed.")),
+      give_up_(eventfd(0, EFD_CLOEXEC)) {}
 
-JsonLines::~JsonLines() { End(); }
+JsonLines::~JsonLines() {
+  End();
+  close(give_up_);
+}
 
 bool JsonLines::Open() {
   if (path_ == "stdout") {
@@ -158,8 +181,8 @@ void JsonLines::Admit(const Record&, Completion<Status> done) {
 
 std::int64_t JsonLines::WriteLines(const std::string& lines) {
   if (!Open()) return 0;
-  if (is_torn_ && WriteAll(fd_, "\n") == 0) return 0;
-  const std::size_t size = WriteAll(fd_, lines);
+  if (is_torn_ && WriteAll(fd_, "\n", give_up_) == 0) return 0;
+  const std::size_t size = WriteAll(fd_, lines, give_up_);
   const auto end = lines.begin() + static_cast<std::ptrdiff_t>(size);
   is_torn_ = size > 0 && lines[size - 1] != '\n';
   return std::count(lines.begin(), end, '\n');
@@ -194,11 +217,8 @@ void JsonLines::Run() {
 }
 
 void JsonLines::Quiesce(Completion<Status> done) {
-  std::unique_lock lock(mutex_);
-  // The end of the process: what is queued is to be on disk. A disk that stands still has had its time.
-  changed_.wait_for(lock, std::chrono::seconds(5),
-                    [this] { return (queue_.empty() && !is_writing_) || !writer_.joinable(); });
-  lock.unlock();
+  // The end of the process: what is queued is to be on disk.
+  AwaitWriter();
   done(Status());
 }
 
@@ -207,12 +227,21 @@ void JsonLines::Stop(Completion<Status> done) {
   done(Status());
 }
 
+void JsonLines::AwaitWriter() {
+  std::unique_lock lock(mutex_);
+  const bool is_done = changed_.wait_for(lock, std::exchange(patience_, {}),
+                                         [this] { return (queue_.empty() && !is_writing_) || !writer_.joinable(); });
+  if (is_done) patience_ = kPatience;
+}
+
 void JsonLines::End() {
   {
     const std::lock_guard lock(mutex_);
     is_ending_ = true;
   }
   changed_.notify_all();
+  AwaitWriter();
+  [[maybe_unused]] const int woken = eventfd_write(give_up_, 1);
   if (writer_.joinable()) writer_.join();
   if (fd_ > STDERR_FILENO) close(fd_);
   fd_ = -1;

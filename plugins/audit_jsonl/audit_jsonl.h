@@ -5,6 +5,7 @@
 
 #include <sgw/plugin.h>
 
+#include <chrono>
 #include <condition_variable>
 #include <mutex>
 #include <string>
@@ -47,6 +48,8 @@ class JsonLines : public Audit {
   // How many of the lines are in the file; errno says why not all.
   std::int64_t WriteLines(const std::string& lines);
   void Run();
+  // Until all is written; a reader or a disk that stands still has its time once.
+  void AwaitWriter();
   void End();
 
   const JsonLinesSettings settings_;
@@ -64,6 +67,10 @@ class JsonLines : public Audit {
   bool has_failed_ = false;
   bool is_ending_ = false;
 
+  static constexpr std::chrono::seconds kPatience{5};
+  std::chrono::seconds patience_ = kPatience;  // control thread: how long the writer is waited for
+
+  const int give_up_;     // an event: what is not written yet is let go of
   int fd_ = -1;           // writer thread, once it runs
   bool is_torn_ = false;  // writer thread: the file ends inside a line
   std::thread writer_;

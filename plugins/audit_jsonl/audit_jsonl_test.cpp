@@ -143,6 +143,27 @@ TEST_CASE("a line that an earlier process left without its end is ended first") 
   CHECK(Read(dir, "audit.jsonl") == "{\"time\":\n" + sgw::plugins::LineOf(Refusal()));
 }
 
+TEST_CASE("a reader that reads no more does not keep the gateway from ending") {
+  const TempDir dir;
+  const std::string fifo = dir.path() + "/fifo";
+  REQUIRE(mkfifo(fifo.c_str(), 0600) == 0);
+  const int reader = open(fifo.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+  TestHost host;
+  PluginUnderTest audit(host, Linked<JsonLines, JsonLinesSettings>(), R"({"path": ")" + fifo + R"("})");
+  REQUIRE(audit.Start().Wait().ok());
+  sgw::Record large = Refusal();
+  const std::string message(200'000, 'x');  // more than a pipe holds
+  large.message = message;
+  audit.Write(large);
+  audit.Write(Refusal());
+  CHECK(audit.Quiesce().Wait().ok());
+  CHECK(audit.Stop().Wait().ok());
+  CHECK(host.Metric("spark_gateway_audit_written_total") == 0);
+  CHECK(host.Metric("spark_gateway_audit_failures_total") >= 1);
+  CHECK(host.Logged("cannot write " + fifo) == 1);
+  close(reader);
+}
+
 TEST_CASE("while a slow reader keeps the queue full, records are dropped and counted") {
   for (const std::string on_full : {"drop", "refuse"}) {
     const TempDir dir;
