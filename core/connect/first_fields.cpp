@@ -8,6 +8,7 @@ namespace sgw::core {
 namespace {
 
 constexpr std::size_t kMaxCapture = 4096;
+constexpr std::uint32_t kUserContext = 2;
 
 // The value of field `number` of a small message: its last occurrence, as a parser takes it.
 struct SmallMessage : FieldScanner::Visitor {
@@ -52,14 +53,17 @@ class FirstReader : public FieldScanner::Visitor {
     // ReleaseExecute: release_until (6) and release_all (5) are one choice, the last of them counts.
     if (facts_.method == SparkMethod::kReleaseExecute && number == 6) fields.is_release_all = false;
     if (number == facts_.observed_id_field && size > 0) fields.has_observed_id = true;
-    return is_wanted && size <= kMaxCapture ? &capture_ : nullptr;
+    // A user that was passed over would be nobody, and somebody else's session.
+    is_in_user = number == kUserContext;
+    return is_wanted && (size <= kMaxCapture || is_in_user) ? &capture_ : nullptr;
   }
 
   void OnValue(std::uint32_t number, std::uint64_t value) override {
     if (number == 1) {
       fields.session_id = capture_;
       has_session = true;
-    } else if (number == 2) {
+    } else if (number == kUserContext) {
+      is_in_user = false;
       // Repeated sub-messages are merged field by field.
       SmallMessage user;
       user.Read(capture_);
@@ -77,6 +81,7 @@ class FirstReader : public FieldScanner::Visitor {
 
   FirstFields fields;
   bool has_session = false;
+  bool is_in_user = false;  // the user_context is longer than what was held
   bool is_compressed = false;
 
  private:
@@ -141,6 +146,9 @@ Result<FirstFields> ReadFirstFields(const MethodFacts& facts, std::string_view f
   if (!reader.has_session) {
     return InvalidArgument(
         "The request has no session_id at its beginning; every Spark Connect client sends one first.");
+  }
+  if (reader.is_in_user) {
+    return InvalidArgument("The request's user_context does not end within its first 32 KiB. Make it smaller.");
   }
   if (!IsUuid(reader.fields.session_id)) {
     return InvalidArgument(

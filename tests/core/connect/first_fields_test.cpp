@@ -90,6 +90,24 @@ TEST_CASE("a large plan behind the session does not matter") {
   CHECK(fields->user_id == "ann");
 }
 
+TEST_CASE("whoever asks is read whatever else a user_context has, or the message is refused") {
+  auto request = Begun<spark::connect::ConfigRequest>();
+  auto* extension = request.mutable_user_context()->add_extensions();
+  for (const int size : {100, 4'200, 30'000}) {
+    CAPTURE(size);
+    extension->set_value(std::string(static_cast<std::size_t>(size), 'x'));
+    const auto fields = Read("Config", request.SerializeAsString());
+    REQUIRE(fields.has_value());
+    CHECK(fields->user_id == "ann");
+    CHECK(fields->user_name == "Ann");
+  }
+  extension->set_value(std::string(40'000, 'x'));
+  const std::string framed = Framed(request.SerializeAsString());
+  const auto fields = ReadFirstFields(Named("Config"), framed.substr(0, WantedBytes(framed)));
+  CHECK(fields.status().code() == StatusCode::kInvalidArgument);
+  CHECK(fields.status().message().find("user_context does not end within its first 32 KiB") != std::string::npos);
+}
+
 TEST_CASE("without a session_id at its beginning a message is refused") {
   CHECK(Read("Config", "").status().code() == StatusCode::kInvalidArgument);
   CHECK(Read("Config", Text(2, Text(1, "ann"))).status().code() == StatusCode::kInvalidArgument);
