@@ -71,15 +71,16 @@ Result<int> Lock(const std::string& path) {
   return fd;
 }
 
-void Read(const std::string& path, WallTime now, std::map<std::string, JournalValue>& found) {
+// False: there is something in the file, and it is no journal.
+bool Read(const std::string& path, WallTime now, std::map<std::string, JournalValue>& found) {
   std::ifstream file(path);
+  std::size_t read = 0;
   std::size_t unreadable = 0;
   for (std::string line; std::getline(file, line);) {
     const auto json = Json::Parse(line);
-    if (!json) {
-      ++unreadable;
-      continue;
-    }
+    const bool is_entry = json && (!json->String("/set").empty() || !json->String("/remove").empty());
+    ++(is_entry ? read : unreadable);
+    if (!is_entry) continue;
     if (const Json* removed = json->At("/remove"); removed && removed->as_string()) {
       found.erase(*removed->as_string());
       continue;
@@ -89,7 +90,8 @@ void Read(const std::string& path, WallTime now, std::map<std::string, JournalVa
   }
   std::erase_if(found, [&](const auto& one) { return one.second.until <= now; });
   // One is what a crash leaves.
-  if (unreadable > 1) spdlog::warn("{}: {} lines cannot be read and were passed over", path, unreadable);
+  if (unreadable > 1 && read > 0) spdlog::warn("{}: {} lines cannot be read and were passed over", path, unreadable);
+  return read > 0 || unreadable <= 1;
 }
 
 }  // namespace
@@ -102,8 +104,10 @@ Result<std::unique_ptr<Journal>> Journal::Open(std::string path, MetricsRegistry
   if (const fs::path parent = fs::path(path).parent_path(); !parent.empty()) fs::create_directories(parent, error);
   const auto lock = Lock(path + ".lock");
   if (!lock) return FailedPrecondition("sessions.state: " + lock.status().message());
-  Read(path, now, found);
   std::unique_ptr<Journal> journal(new Journal(path, *lock, metrics, std::move(source)));
+  if (!Read(path, now, found)) {
+    return FailedPrecondition("sessions.state: " + path + " holds something else. Name a file of the gateway's own.");
+  }
   // A file that cannot be written is said at start, not found out later.
   const auto all = [&found](const Sink& sink) {
     for (const auto& [key, value] : found) sink(key, value);

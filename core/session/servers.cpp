@@ -76,6 +76,9 @@ void Servers::Leave(const ServerPtr& server, LeaseOutcome outcome) {
   std::vector<Removed> removed;
   {
     const std::lock_guard lock(mutex_);
+    // The last to leave may never have come to use it; the server is as it was for the next only if nobody has.
+    server->was_used_ |= outcome != LeaseOutcome::kUnclaimed;
+    if (server->was_used_ && outcome == LeaseOutcome::kUnclaimed) outcome = LeaseOutcome::kEnded;
     if (--server->sessions_ > 0) return;
     const auto at = servers_.find(server->key);
     // A lost server has left already.

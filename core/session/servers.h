@@ -60,6 +60,7 @@ class BoundServer {
   HeldLease lease_;
   int sessions_ = 0;
   bool was_claimed_ = false;  // one has lived there
+  bool was_used_ = false;     // one that has left says that calls went there
   SteadyTime since_;
 };
 

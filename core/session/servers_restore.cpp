@@ -50,6 +50,7 @@ ServerPtr Servers::Restore(const Binding& binding) {
         binding.sharing_key, endpoint, pipeline_->generation().Find(binding.source), binding.source, binding.lease_id);
     server->is_confirmed_ = false;
     server->was_claimed_ = true;
+    server->was_used_ = true;
     server->sessions_ = 1;
     server->since_ = Now();
     Insert(server);

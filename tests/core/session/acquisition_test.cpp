@@ -1,3 +1,4 @@
+#include "core/session/servers.h"
 #include "tests/core/session/sessions_rig.h"
 
 using namespace sgw;
@@ -84,6 +85,35 @@ TEST_CASE(
   rig.later(kMade);
   CHECK(again.server() == "m:1");
   CHECK(Once(rig, "ExecutePlan", kS1) == "m:1");
+}
+
+TEST_CASE("a server where a session has lived never goes back as unused, whoever leaves it last") {
+  for (const bool is_used : {true, false}) {
+    SessionsRig rig;
+    rig.PoolGives("pool1");
+    EndpointTable endpoints(rig.clock);
+    Servers servers(rig.config, rig.pipeline(), endpoints, rig.services);
+    CallContext context;
+    *context.facts = FactsFor("Config");
+    context.identity = Identity{.subject = "alice"};
+    ServerPtr server;
+    rig.On(0, [&] {
+      servers.Claim({"alice", kS1, false}, context, [&](const Result<ServerPtr>& claimed) {
+        REQUIRE(claimed);
+        server = *claimed;
+      });
+    });
+    rig.Settle();
+    REQUIRE(server);
+    REQUIRE(servers.Join(server, kS1));
+    REQUIRE(servers.Join(server, kS2));
+    servers.Leave(server, is_used ? LeaseOutcome::kEnded : LeaseOutcome::kUnclaimed);
+    servers.Leave(server, LeaseOutcome::kUnclaimed);
+    rig.Settle();
+    CHECK(rig.script("pool1").seen() ==
+          std::vector<std::string>{is_used ? "released pool1-1 ended" : "released pool1-1 unclaimed"});
+    servers.Stop(false);
+  }
 }
 
 TEST_CASE("ReattachExecute of an unknown session claims a server that lies unclaimed") {

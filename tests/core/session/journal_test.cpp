@@ -4,6 +4,7 @@
 
 #include <csignal>
 #include <fstream>
+#include <sstream>
 
 #include "tests/core/session/sessions_rig.h"
 
@@ -94,12 +95,28 @@ TEST_CASE("a line that a crash has torn is passed over, and what follows a resta
   CHECK(TextsIn(path) == Texts{{"a", "1"}, {"c", "3"}});
 }
 
-TEST_CASE("a file of junk is an empty journal") {
+TEST_CASE("a file that holds something else is refused, and stays as it is") {
+  TempDir dir;
+  for (const std::string& content : {std::string(10'000, '\xff') + "\n\n{}\n[]\n{\"set\":1}\n",
+                                     std::string("- {sha256: 00, subject: ci}\n- {sha256: 01, subject: cd}\n")}) {
+    const std::string path = dir.Write("tokens.yaml", content);
+    CHECK(Kept(path).status.message() ==
+          "sessions.state: " + path + " holds something else. Name a file of the gateway's own.");
+    std::stringstream all;
+    all << std::ifstream(path).rdbuf();
+    CHECK(all.str() == content);
+  }
+}
+
+TEST_CASE("lines of junk in a journal are passed over") {
   TempDir dir;
   const std::string path = dir.path() + "/journal";
-  std::ofstream(path) << std::string(10'000, '\xff') << "\n\n{}\n[]\n{\"set\":1}\n";
-  Kept kept(path);
-  CHECK(kept.status.ok());
+  {
+    Kept kept(path);
+    kept.Set("a", "1");
+  }
+  std::ofstream(path, std::ios::app) << std::string(10'000, '\xff') << "\n\n{}\n[]\n{\"set\":1}\n";
+  CHECK(TextsIn(path) == Texts{{"a", "1"}});
 }
 
 TEST_CASE("a file that has grown is written anew with what it says") {
