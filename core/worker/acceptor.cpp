@@ -68,7 +68,12 @@ Result<int> ListenTcp(const std::string& address) {
   if (fd < 0) return SystemError(address, "make a socket for");
   const int on = 1;
   setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
-  if (found->ai_family == AF_INET6) setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof(on));
+  if (found->ai_family == AF_INET6) {
+    // [::] is every address, whatever the machine's default is.
+    const bool is_any = IN6_IS_ADDR_UNSPECIFIED(&reinterpret_cast<sockaddr_in6*>(found->ai_addr)->sin6_addr);
+    const int is_v6_only = is_any ? 0 : 1;
+    setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &is_v6_only, sizeof(is_v6_only));
+  }
   if (bind(fd, found->ai_addr, found->ai_addrlen) != 0 || listen(fd, SOMAXCONN) != 0) {
     auto error = SystemError(address, "listen on");
     close(fd);
@@ -92,6 +97,10 @@ std::string SocketAddress(int fd, bool peer) {
   }
   if (name.ss_family == AF_INET6) {
     const auto* v6 = reinterpret_cast<sockaddr_in6*>(&name);
+    if (IN6_IS_ADDR_V4MAPPED(&v6->sin6_addr)) {
+      inet_ntop(AF_INET, &v6->sin6_addr.s6_addr[12], text, sizeof(text));
+      return std::string(text) + ":" + std::to_string(ntohs(v6->sin6_port));
+    }
     inet_ntop(AF_INET6, &v6->sin6_addr, text, sizeof(text));
     return "[" + std::string(text) + "]:" + std::to_string(ntohs(v6->sin6_port));
   }

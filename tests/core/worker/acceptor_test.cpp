@@ -101,6 +101,23 @@ TEST_CASE("an acceptor without descriptors goes on when some are free") {
   pool.Stop();
 }
 
+TEST_CASE("[::] is every address, and an IPv4 peer is told as one") {
+  WorkerPool pool(1);
+  std::promise<std::string> peer;
+  Acceptor acceptor(pool, 2, [&](Worker&, Accepted accepted) {
+    close(accepted.fd);
+    peer.set_value(accepted.peer_address);
+  });
+  const auto address = acceptor.Listen("[::]:0");
+  REQUIRE(address);
+  pool.Start();
+  acceptor.Start();
+  close(ConnectTo(*address));
+  CHECK(peer.get_future().get().rfind("127.0.0.1:", 0) == 0);
+  acceptor.Stop();
+  pool.Stop();
+}
+
 TEST_CASE("an address that cannot be had is said with its reason") {
   WorkerPool pool(1);
   Acceptor first(pool, 1, [](Worker&, Accepted) {});
