@@ -275,7 +275,8 @@ void Connection::FinishHeaders(Stream& stream, bool is_end) {
   HeaderBlock block = std::move(stream.incoming_);
   stream.incoming_ = {};
   if (stream.refusal_) {
-    if (is_server_ && !stream.has_had_head_) return OnBadRequest(stream);
+    const bool is_request = is_server_ && !std::exchange(stream.has_had_head_, true);
+    if (is_request) return OnBadRequest(stream, std::move(block), is_end);
     return stream.Reset(stream.refusal_code());
   }
   if (stream.has_had_head_) {

@@ -50,7 +50,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   // A server's peer opened a stream and its head is whole.
   virtual void OnRequest(Stream&) {}
   // The same, but its head must not be read: it is over a bound or not HTTP. The stream is to be answered or reset.
-  virtual void OnBadRequest(Stream&) {}
+  virtual void OnBadRequest(Stream&, HeaderBlock /*kept*/, bool /*is_end*/) {}
   virtual void OnGoaway(std::int32_t /*last_stream_id*/) {}
   virtual void OnPeerSettings() {}
   virtual void OnStreamsChanged() {}

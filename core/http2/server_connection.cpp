@@ -165,18 +165,17 @@ void ServerConnection::OnRequest(Stream& stream) {
   if (!peer_status_.ok()) Drain();
 }
 
-void ServerConnection::OnBadRequest(Stream& stream) {
+void ServerConnection::OnBadRequest(Stream& stream, HeaderBlock kept, bool is_end) {
   const bool is_size = stream.refusal_code() != ErrorCode::kProtocolError;
   const std::string text = is_size ? "The request's header fields have more than " +
                                          std::to_string(options_.max_header_bytes) + " bytes or are more than " +
                                          std::to_string(options_.max_header_fields) + ": see the gateway's limits."
                                    : "The request has a header field whose name or value HTTP does not allow.";
   if (stream.is_grpc_) {
-    return stream.SendHeaders({{":status", "200"},
-                               {"content-type", "application/grpc"},
-                               {"grpc-status", is_size ? "8" : "3"},  // RESOURCE_EXHAUSTED, INVALID_ARGUMENT
-                               {"grpc-message", text}},
-                              true);
+    OnRequest(stream);
+    if (!stream.handler_) return;
+    return stream.handler_->OnBadHeaders(std::move(kept), is_end,
+                                         is_size ? ResourceExhausted(text) : InvalidArgument(text));
   }
   stream.SendHeaders({{":status", is_size ? "431" : "400"}, {"content-type", "text/plain"}}, false);
   stream.SendData(Piece::Copy(text + "\n"));

@@ -54,7 +54,7 @@ class ServerConnection final : public Connection {
   void EndEarly();
   void VerifyPeerAgain();
   void OnRequest(Stream& stream) override;
-  void OnBadRequest(Stream& stream) override;
+  void OnBadRequest(Stream& stream, HeaderBlock kept, bool is_end) override;
   void OnPingAck() override;
   void OnPeerSettings() override;
   void OnClosed() override;

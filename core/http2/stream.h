@@ -9,6 +9,8 @@
 // stream that is to go (held.h) hears OnBudget.
 #pragma once
 
+#include <sgw/status.h>
+
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -59,6 +61,8 @@ class StreamHandler {
   virtual ~StreamHandler() = default;
   // The head of a request or response; the final one, informational ones are passed over. `is_end`: no body comes.
   virtual void OnHeaders(HeaderBlock headers, bool is_end) = 0;
+  // Of a request: the limits or HTTP itself refuse its head, of which this much was kept, so `why` is to be the answer.
+  virtual void OnBadHeaders(HeaderBlock /*kept*/, bool /*is_end*/, const Status& /*why*/) {}
   virtual void OnData(Piece piece) = 0;
   // The peer ended its side. `trailers` is empty when it sent none.
   virtual void OnEnd(HeaderBlock trailers) = 0;

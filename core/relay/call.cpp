@@ -49,12 +49,22 @@ void Call::RefuseBy(const Status& status, std::string_view otherwise) {
   Refuse(status, std::string(context_.refused_by));
 }
 
-void Call::OnHead(HeaderBlock head) {
+void Call::TakeHead(HeaderBlock head) {
   CallFacts& facts = *context_.facts;
   facts.id = NewCallId();
   facts.traceparent = TraceParent(head.Get("traceparent"));
   facts.received = home_.relay().clock().Wall();
   facts.headers = std::move(head);
+}
+
+void Call::OnBadHead(HeaderBlock kept, const Status& why) {
+  TakeHead(std::move(kept));
+  RefuseBy(why, "http");
+}
+
+void Call::OnHead(HeaderBlock head) {
+  TakeHead(std::move(head));
+  const CallFacts& facts = *context_.facts;
   if (CheckRequest(facts.headers)) {
     context_.refused_by = "http";
     awaits_ = Awaits::kHttpBody;

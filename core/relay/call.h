@@ -44,6 +44,7 @@ class Call final : public StreamPair, public boost::intrusive::list_base_hook<> 
   enum class Awaits : std::uint8_t { kNothing, kFirstMessage, kHealthRequest, kHttpBody };
 
   void OnHead(HeaderBlock head) override;
+  void OnBadHead(HeaderBlock kept, const Status& why) override;
   void OnHeld() override;
   HeaderBlock DriverHead(const Endpoint& endpoint) override;
   HeaderBlock RefusalFields(const Status& status, bool is_head) override;
@@ -57,6 +58,7 @@ class Call final : public StreamPair, public boost::intrusive::list_base_hook<> 
   void Begin(Start start);
   void RefuseBy(const Status& status, std::string_view otherwise);
 
+  void TakeHead(HeaderBlock head);
   void OnAuthenticated(const Status& status);
   void ReadFirstMessage();
   void OnPlaced(Result<Placement> placement);

@@ -26,6 +26,11 @@ void StreamPair::OnHeaders(HeaderBlock headers, bool is_end) {
   OnHead(std::move(headers));
 }
 
+void StreamPair::OnBadHeaders(HeaderBlock kept, bool is_end, const Status& why) {
+  has_client_ended_ = is_end;
+  OnBadHead(std::move(kept), why);
+}
+
 void StreamPair::OnData(Piece piece) {
   const std::size_t size = piece.size();
   bytes_from_client_ += size;

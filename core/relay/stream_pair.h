@@ -41,6 +41,8 @@ class StreamPair : public StreamHandler {
 
   // --- What the owner is told ---
   virtual void OnHead(HeaderBlock head) = 0;
+  // Of the request's head only this was kept, and `why` is to be the answer.
+  virtual void OnBadHead(HeaderBlock /*kept*/, const Status& why) { Refuse(why, "http"); }
   // More of the request is held, or its end came.
   virtual void OnHeld() = 0;
   // The head to send to this endpoint.
@@ -101,6 +103,7 @@ class StreamPair : public StreamHandler {
 
   // The client's stream.
   void OnHeaders(HeaderBlock headers, bool is_end) override;
+  void OnBadHeaders(HeaderBlock kept, bool is_end, const Status& why) override;
   void OnData(Piece piece) override;
   void OnEnd(HeaderBlock trailers) override;
   void OnSent(std::size_t bytes) override;

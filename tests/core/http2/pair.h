@@ -29,6 +29,14 @@ class Recorder : public StreamHandler {
     });
     if (on_headers) on_headers();
   }
+  // As whoever serves it does.
+  void OnBadHeaders(HeaderBlock, bool, const Status& why) override {
+    stream->SendHeaders({{":status", "200"},
+                         {"content-type", "application/grpc"},
+                         {"grpc-status", std::to_string(static_cast<int>(why.code()))},
+                         {"grpc-message", why.message()}},
+                        true);
+  }
   void OnData(Piece piece) override {
     const std::size_t size = piece.size();
     Note([&] {

@@ -132,7 +132,9 @@ TEST_CASE("headers that are illegal, too many or too large end their stream alon
   for (const auto& one : cases) {
     CAPTURE(one.what);
     Recorder neighbour, bad, after;
-    GatewayRig rig(Answer);
+    GatewayRig::Options options;
+    options.has_audit = true;
+    GatewayRig rig(Answer, options);
     rig.Call(neighbour, "Config", "alice", Request("alice"), false);
     while (rig.relay->live_calls() == 0) rig.OnClient([] {});
     std::string large(500, 'x');
@@ -141,6 +143,16 @@ TEST_CASE("headers that are illegal, too many or too large end their stream alon
     REQUIRE(bad.WaitFor([&] { return bad.is_closed; }));
     CHECK(bad.close.reason != CloseReason::kConnectionLost);
     CHECK(bad.headers.Get("grpc-status") != "0");
+    if (one.what == "too many" || one.what == "too large") {
+      CHECK(bad.headers.Get("grpc-status") == "8");
+      CHECK(NamesItsCall(rig.MessageOf(bad)));
+      CHECK(bad.headers.Find("grpc-status-details-bin"));
+      const auto lines = rig.Audit(2);  // the neighbour's session is the other one
+      CHECK(std::count_if(lines.begin(), lines.end(), [](const std::string& line) {
+              return line.find("call_refused") == 0 &&
+                     line.find(" refused_by=http code=RESOURCE_EXHAUSTED") != std::string::npos;
+            }) == 1);
+    }
     rig.Call(after, "Config", "alice", Request("alice"));
     CHECK(rig.CodeOf(after) == "0");
     rig.OnClient([&] { neighbour.stream->SendEnd(); });

@@ -95,7 +95,7 @@ TEST_CASE("a server where a session has lived never goes back as unused, whoever
     Servers servers(rig.config, rig.pipeline(), endpoints, rig.services);
     CallContext context;
     *context.facts = FactsFor("Config");
-    context.identity = Identity{.subject = "alice"};
+    context.identity = std::make_shared<const Identity>(Identity{.subject = "alice"});
     ServerPtr server;
     rig.On(0, [&] {
       servers.Claim({"alice", kS1, false}, context, [&](const Result<ServerPtr>& claimed) {
