@@ -72,6 +72,7 @@ struct LimitsConfig {
   std::int64_t connection_buffer_bytes = 64 << 20;
   std::int64_t waiting_callers = 2'000;
   std::int64_t sessions = 200'000;
+  std::int64_t sessions_per_subject = 5'000;  // where the Route's policy has no limit of its own
   milliseconds handshake_timeout = 10s;
   milliseconds idle_timeout = 30min;
   milliseconds ping_interval = 45s;

@@ -63,6 +63,7 @@ void VisitLimits(Limits& limits, Visitor& v) {
   v.Size("connection_buffer_bytes", limits.connection_buffer_bytes, 64 << 10, std::int64_t{1} << 40);
   v.Count("waiting_callers", limits.waiting_callers, 1, 1'000'000);
   v.Count("sessions", limits.sessions, 1, 10'000'000);
+  v.Count("sessions_per_subject", limits.sessions_per_subject, 1, 10'000'000);
   v.Duration("handshake_timeout", limits.handshake_timeout, 100ms, 10min);
   v.Duration("idle_timeout", limits.idle_timeout, 1s, 7 * 24h);
   v.Duration("ping_interval", limits.ping_interval, 1s, 24h);

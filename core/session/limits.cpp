@@ -41,7 +41,8 @@ void Hold::Release() {
   if (const auto of = std::exchange(of_, nullptr)) of->Give(what_, of->bounds_.size());
 }
 
-Limits::Limits(MetricsRegistry& metrics) {
+Limits::Limits(MetricsRegistry& metrics, std::int64_t sessions_per_subject)
+    : sessions_per_subject_(sessions_per_subject) {
   constexpr std::array kKinds{"sessions", "operations", "calls_per_second"};
   for (std::size_t kind = 0; kind < kKinds.size(); ++kind) {
     for (const bool is_shared : {false, true}) {
@@ -64,18 +65,18 @@ Allowance Limits::For(const Identity& identity, const Policy& policy) {
   Allowance allowance;
   allowance.refusals_ = &refusals_;
   allowance.bounds_.reserve(1 + policy.limits.size());
-  const auto add = [&](std::shared_ptr<Tally> tally, const auto& limits) {
+  const auto add = [&](std::shared_ptr<Tally> tally, const auto& limits, std::int64_t max_sessions) {
     const std::int64_t rate = limits.calls_per_second.value_or(-1);
     allowance.counts_calls_ |= rate >= 0;
     const std::int64_t burst = std::clamp<std::int64_t>(limits.burst.value_or(rate), 1, kSecond);
     allowance.bounds_.push_back({std::move(tally),
-                                 {limits.max_sessions.value_or(-1), limits.max_operations.value_or(-1)},
+                                 {limits.max_sessions.value_or(max_sessions), limits.max_operations.value_or(-1)},
                                  std::min(rate, kSecond),
                                  burst});
   };
   // A subject is counted without a limit, too: its next session may have one.
-  add(TallyOf('s' + identity.realm + '\0' + identity.subject, std::nullopt), policy);
-  for (const Limit& limit : policy.limits) add(TallyOf('l' + limit.name, limit.name), limit);
+  add(TallyOf('s' + identity.realm + '\0' + identity.subject, std::nullopt), policy, sessions_per_subject_);
+  for (const Limit& limit : policy.limits) add(TallyOf('l' + limit.name, limit.name), limit, -1);
   return allowance;
 }
 

@@ -50,7 +50,8 @@ class Hold {
 
 class Limits {
  public:
-  explicit Limits(MetricsRegistry& metrics);
+  // How many sessions a subject may have whose policy does not say it.
+  Limits(MetricsRegistry& metrics, std::int64_t sessions_per_subject);
 
   // What the subject may have with this policy.
   Allowance For(const Identity& identity, const Policy& policy);
@@ -81,6 +82,7 @@ class Limits {
 
   std::shared_ptr<Tally> TallyOf(const std::string& key, std::optional<std::string> name);
 
+  const std::int64_t sessions_per_subject_;
   Refusals refusals_{};
   std::array<Shard, 16> shards_;
 };

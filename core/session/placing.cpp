@@ -19,7 +19,11 @@ Status Gone() {
       "tables and settings are gone. Run SparkSession.builder.getOrCreate() again, then your set-up cells.");
 }
 
-Status Full() { return ResourceExhausted("The gateway has as many sessions as it may have."); }
+Status Full(const SessionTable& table) {
+  const std::string most = std::to_string(table.max_sessions());
+  return ResourceExhausted("The gateway has " + most + " of " + most +
+                           " sessions. Try again later, or ask its operator.");
+}
 
 // What cleans up, or says what went wrong, is free.
 bool IsFree(SparkMethod method) {
@@ -173,7 +177,7 @@ void Placing::Claim() {
   route_ = table_.RouteOf(context_);
   // No server is taken for what would be refused in the end.
   if (!wanted_.is_reattach) {
-    const Status status = table_.is_full() ? Full() : route_->allowance.Check(Limited::kSessions);
+    const Status status = table_.is_full() ? Full(table_) : route_->allowance.Check(Limited::kSessions);
     if (!status.ok()) return TooMany(status);
     if (const Status counted = CountCall(); !counted.ok()) return Refuse(counted, "limits");
   }
@@ -198,7 +202,7 @@ void Placing::Claimed(Result<ServerPtr> server) {
     return Refuse(is_nothing ? Gone() : server.status(), "session");
   }
   // Others may have been bound while this one waited.
-  if (table_.is_full()) return TooMany(Full());
+  if (table_.is_full()) return TooMany(Full(table_));
   // A stream is counted for what is bound, whoever is still there to take it.
   auto on_worker = [this, weak = weak_from_this(), &table = table_](const Result<SessionTable::Entered>& bound) {
     const auto self = weak.lock();
@@ -241,7 +245,7 @@ Status Placing::CheckLimits(Hold& hold) {
     return Allowance::Take(AllowanceOf(route_), Limited::kOperations, hold);
   }
   if (method_.method != SparkMethod::kCloneSession) return {};
-  return table_.is_full() ? Full() : Allowance::Take(AllowanceOf(route_), Limited::kSessions, hold);
+  return table_.is_full() ? Full(table_) : Allowance::Take(AllowanceOf(route_), Limited::kSessions, hold);
 }
 
 void Placing::Take() {

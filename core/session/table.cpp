@@ -39,7 +39,7 @@ SessionTable::SessionTable(const Config& config, std::shared_ptr<const Pipeline>
       store_(std::move(store)),
       services_(services),
       servers_(config, std::move(pipeline), endpoints, services),
-      limits_(services.metrics),
+      limits_(services.metrics, config.limits.sessions_per_subject),
       opened_(services.metrics.Counter("spark_gateway_sessions_opened_total", "Sessions that were bound to a server.")),
       closed_(services.metrics.Counter("spark_gateway_sessions_closed_total",
                                        "Sessions that were released, expired, or ended by an operator.")),

@@ -123,7 +123,8 @@ class SessionTable {
     std::int64_t idle = 0;
   };
   Counts counts() const;
-  bool is_full() const { return count_ >= config_.limits.sessions; }
+  bool is_full() const { return count_ >= max_sessions(); }
+  std::int64_t max_sessions() const { return config_.limits.sessions; }
 
   const Config& config() const { return config_; }
   const Pipeline& pipeline() const { return *pipeline_; }

@@ -25,7 +25,7 @@ struct Counting {
   }
 
   MetricsRegistry metrics;
-  Limits limits{metrics};
+  Limits limits{metrics, 1'000};
   SteadyTime now{1000h};
 };
 

@@ -292,8 +292,18 @@ TEST_CASE("the gateway has no more sessions than limits.sessions") {
   rig.DiscoveryHas({{.address = "a:1"}});
   CHECK(Once(rig, "Config", kS1) == "a:1");
   Caller refused(rig, "Config", kS2);
-  CHECK(refused.server().starts_with("RESOURCE_EXHAUSTED"));
+  CHECK(refused.server().starts_with("RESOURCE_EXHAUSTED: The gateway has 1 of 1 sessions"));
   CHECK(refused.context().refused_by == "limits");
+}
+
+TEST_CASE("one subject does not take all sessions that the gateway may have") {
+  SessionsRig rig(kDiscovered, "limits: {sessions_per_subject: 1}\n");
+  rig.DiscoveryHas({{.address = "a:1"}});
+  CHECK(Once(rig, "Config", kS1) == "a:1");
+  CHECK(Once(rig, "Config", kS2).starts_with("RESOURCE_EXHAUSTED: You have as many as you may have: 1 session"));
+  CHECK(Once(rig, "Config", kS2, {.subject = "bob"}) == "a:1");
+  CHECK(Once(rig, "ReleaseSession", kS1) == "a:1");
+  CHECK(Once(rig, "Config", kS3) == "a:1");
 }
 
 TEST_CASE("observers hear of every session that is opened") {
