@@ -105,6 +105,7 @@ class Ground(unittest.TestCase):
         with contextlib.ExitStack() as tools:
             if client:
                 tools.callback(client.stop)
+                wait_until(lambda: client.calls or client.faults, 60, "the healthy client to begin")
             yield tools
             if client:
                 calls = client.calls
