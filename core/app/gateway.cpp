@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <thread>
 
+#include "core/app/load_all.h"
 #include "core/config/address.h"
 
 namespace sgw::core {
@@ -71,24 +72,31 @@ Gateway::~Gateway() {
   control_.Stop();
 }
 
-Status Gateway::Start() {
+Status Gateway::Start(Complaints& complaints) {
   control_.Start();
-  if (config_.upstream.has_tls()) {
+  CheckFiles(config_, complaints);
+  if (config_.upstream.has_tls() && !complaints.has_errors()) {
     const TlsFiles files = TlsOf(config_.upstream);
     auto tls = tls_.Keep("upstream", files, [files] { return TlsContext::ForDrivers(files); });
     if (!tls) return tls.status();
     services_.driver_tls = *std::move(tls);
   }
-  auto generation = Generation::Create(config_, plugins_, services_);
+  auto generation = Generation::Create(config_, plugins_, services_, complaints);
   if (!generation) return generation.status();
   generation_ = *std::move(generation);
+  if (complaints.has_errors()) return FailedPrecondition(complaints.Text());
   pipeline_ = std::make_shared<const Pipeline>(config_, generation_, metrics_);
   auto sessions = Sessions::Create(config_, pipeline_, endpoints_, services_);
-  if (!sessions) return sessions.status();
+  if (!sessions) {
+    // Another gateway may have it for now; else it cannot be one.
+    if (sessions.status().code() != StatusCode::kUnavailable)
+      complaints.Error(config_.PlaceOf("sessions.state"), sessions.status().message());
+    return sessions.status();
+  }
   sessions_ = *std::move(sessions);
   // Before plugins start, which may take its time: a probe hears why the gateway is not ready.
   if (const Status status = StartAdmin(); !status.ok()) return status;
-  if (const Status status = generation_->Start(); !status.ok()) return status;
+  if (const Status status = generation_->Start(complaints); !status.ok()) return status;
   sessions_->Restore();
 
   workers_ = std::make_unique<WorkerPool>(WorkerCount(config_));

@@ -28,8 +28,9 @@ class Gateway final : public AdminBackend {
   // Ends what still runs.
   ~Gateway() override;
 
-  // Makes and starts everything and listens. Not OK: what failed, and why; then only the destructor may follow.
-  Status Start();
+  // Makes and starts everything and listens. Not OK: what failed, and why; then only the destructor may follow. What is
+  // the configuration's fault is in `complaints`, too, all of it that could be found out.
+  Status Start(Complaints& complaints);
 
   // A plugin does not return from a step of its life: the destructor would wait for it for ever.
   bool is_stuck() const { return services_.is_control_stuck; }

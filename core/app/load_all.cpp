@@ -1,9 +1,11 @@
 #include "core/app/load_all.h"
 
+#include <unistd.h>
+
 #include <algorithm>
-#include <cstdio>
 #include <filesystem>
 
+#include "core/app/tls_files.h"
 #include "core/config/address.h"
 #include "core/config/load.h"
 #include "core/pipeline/pipeline.h"
@@ -11,7 +13,7 @@
 namespace sgw::core {
 namespace {
 
-std::optional<Loaded> Finish(Config config, Complaints& complaints) {
+Loaded Finish(Config config, Complaints& complaints) {
   Loaded loaded;
   loaded.config = std::move(config);
   std::vector<std::string>& directories = loaded.config.plugin_directories;
@@ -20,32 +22,53 @@ std::optional<Loaded> Finish(Config config, Complaints& complaints) {
   }
   loaded.plugins = InspectPlugins(loaded.config, complaints);
   CheckPipeline(loaded.config, loaded.plugins, complaints);
-  std::fputs(complaints.Text().c_str(), stderr);
-  if (complaints.has_errors()) return std::nullopt;
   return loaded;
+}
+
+// Whether the file can be written or made; folders that are missing would be made, too.
+bool IsWritable(std::filesystem::path path) {
+  std::error_code error;
+  const bool is_there = std::filesystem::exists(path, error);
+  while (!std::filesystem::exists(path, error) && path.has_relative_path()) path = path.parent_path();
+  return (is_there || std::filesystem::is_directory(path, error)) && access(path.c_str(), W_OK) == 0;
 }
 
 }  // namespace
 
-std::optional<Loaded> LoadAll(const std::string& path) {
-  Complaints complaints(path);
+Loaded LoadAll(const std::string& path, Complaints& complaints) {
   return Finish(ReadConfig(path, complaints), complaints);
 }
 
-std::optional<Loaded> LoadFor(const std::string& driver_address) {
-  Complaints complaints("--to " + driver_address);
+Loaded LoadFor(const std::string& driver_address, Complaints& complaints) {
   std::string problem;
   const auto address = ParseAddress(driver_address, problem);
   if (!address || address->is_unix() || address->port == 0) {
     if (problem.empty()) problem = "a server has a name and a port";
     complaints.Error({}, "write host:port or [address]:port (" + problem + ")");
-    std::fputs(complaints.Text().c_str(), stderr);
-    return std::nullopt;
+    return {};
   }
   std::error_code ignored;
   return Finish(
       ReadConfigText(ConfigTextFor(driver_address), std::filesystem::current_path(ignored).string(), complaints),
       complaints);
+}
+
+void CheckFiles(const Config& config, Complaints& complaints) {
+  for (const ListenerConfig& listener : config.listeners) {
+    if (!listener.has_tls()) continue;
+    const auto tls = TlsContext::ForListener(TlsOf(listener));
+    if (!tls) complaints.Error(listener.place, tls.status().message());
+  }
+  if (config.upstream.has_tls()) {
+    const auto tls = TlsContext::ForDrivers(TlsOf(config.upstream));
+    if (!tls) complaints.Error(config.upstream.place, tls.status().message());
+  }
+  if (!config.sessions.state.empty() && !IsWritable(config.sessions.state))
+    complaints.Error(config.PlaceOf("sessions.state"), "sessions.state: cannot write " + config.sessions.state);
+  std::string ignored;
+  const auto admin = ParseAddress(config.admin.address, ignored);
+  if (admin && admin->is_unix() && !IsWritable(admin->path))
+    complaints.Error(config.PlaceOf("admin.address"), "admin.address: cannot make a socket at " + admin->path);
 }
 
 std::vector<std::string> OwnPluginDirectories() {

@@ -1,5 +1,4 @@
 #include <pthread.h>
-#include <spdlog/sinks/stdout_color_sinks.h>
 #include <spdlog/spdlog.h>
 #include <sys/resource.h>
 
@@ -12,39 +11,13 @@
 
 #include "core/app/gateway.h"
 #include "core/app/load_all.h"
+#include "core/app/log.h"
 #include "core/app/usage.h"
 
 namespace sgw::core {
 namespace {
 
 using std::chrono::steady_clock;
-
-// A log line as JSON: every control byte and quote escaped.
-class JsonFormatter final : public spdlog::formatter {
- public:
-  void format(const spdlog::details::log_msg& message, spdlog::memory_buf_t& out) override {
-    const auto ms = std::chrono::duration_cast<std::chrono::milliseconds>(message.time.time_since_epoch()).count();
-    JsonWriter json;
-    json.BeginObject().Member("time_unix_ms", ms);
-    const auto level = spdlog::level::to_string_view(message.level);
-    json.Member("level", std::string_view(level.data(), level.size()));
-    json.Member("message", std::string_view(message.payload.data(), message.payload.size())).EndObject();
-    const std::string line = std::move(json).Text() + "\n";
-    out.append(line.data(), line.data() + line.size());
-  }
-  std::unique_ptr<spdlog::formatter> clone() const override { return std::make_unique<JsonFormatter>(); }
-};
-
-void SetUpLog(const LogConfig& config) {
-  auto logger = spdlog::stderr_color_mt("spark-gateway");
-  if (config.format == "json")
-    logger->set_formatter(std::make_unique<JsonFormatter>());
-  else
-    logger->set_pattern("%Y-%m-%dT%H:%M:%S.%e %^%L%$ %v");
-  logger->set_level(spdlog::level::from_str(config.level));
-  logger->flush_on(spdlog::level::trace);
-  spdlog::set_default_logger(std::move(logger));
-}
 
 // As many descriptors as we may have: each call can need two.
 void RaiseDescriptorLimit() {
@@ -126,18 +99,25 @@ int Serve(const Words& words, Spawner* spawner) {
   if (const auto code = usage.Read(words)) return *code;
   Signals signals;
   const std::string ports_file = usage.Text("ports-file");
-  auto loaded = usage.Has("to") ? LoadFor(usage.Text("to")) : LoadAll(usage.Text("config"));
-  if (!loaded) return 2;
-  SetUpLog(loaded->config.log);
+  const std::string to = usage.Text("to");
+  Complaints complaints(usage.Has("to") ? "--to " + to : usage.Text("config"));
+  Loaded loaded = usage.Has("to") ? LoadFor(to, complaints) : LoadAll(usage.Text("config"), complaints);
+  const LogConfig log = loaded.config.log;
+  SetUpLog(log);
+  Say(complaints, log);
+  if (complaints.has_errors()) return 2;
   RaiseDescriptorLimit();
   std::signal(SIGPIPE, SIG_IGN);
 
-  Gateway gateway(std::move(loaded->config), std::move(loaded->plugins), spawner);
-  if (const Status status = gateway.Start(); !status.ok()) {
-    spdlog::error("{}", status.message());
+  Gateway gateway(std::move(loaded.config), std::move(loaded.plugins), spawner);
+  Complaints at_start(complaints.file());
+  if (const Status status = gateway.Start(at_start); !status.ok()) {
+    Say(at_start, log);
+    if (!at_start.has_errors() || gateway.is_stuck()) spdlog::error("{}", status.message());
+    const int code = at_start.has_errors() ? 2 : 1;
     // A plugin that hangs holds the control thread, and nothing of it can be ended in order.
-    if (gateway.is_stuck()) std::_Exit(1);
-    return 1;
+    if (gateway.is_stuck()) std::_Exit(code);
+    return code;
   }
   if (!ports_file.empty() && !WritePorts(gateway.ports(), ports_file)) {
     spdlog::error("cannot write {}", ports_file);

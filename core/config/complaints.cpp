@@ -26,7 +26,7 @@ std::size_t Distance(std::string_view a, std::string_view b) {
 }
 
 // What a file says may hold anything, also what moves a terminal's cursor.
-std::string Line(const std::string& text) {
+std::string Shown(const std::string& text) {
   constexpr std::size_t kLongest = 1000;
   std::string line;
   for (const char c : text.substr(0, kLongest)) {
@@ -49,21 +49,27 @@ void Complaints::Add(Place place, const std::string& text, bool is_warning) {
     ++more_;
     return;
   }
-  all_.push_back({place, Line(text), is_warning});
+  all_.push_back({place, Shown(text), is_warning});
 }
 
-std::string Complaints::Text() const {
+std::vector<Complaints::Line> Complaints::Lines() const {
   std::vector<Complaint> sorted = all_;
   std::stable_sort(sorted.begin(), sorted.end(), [](const Complaint& a, const Complaint& b) {
     return std::pair(a.place.line, a.place.column) < std::pair(b.place.line, b.place.column);
   });
-  std::string text;
+  std::vector<Line> lines;
   for (const Complaint& one : sorted) {
-    text += file_;
+    std::string text = file_;
     if (one.place.line > 0) text += ":" + std::to_string(one.place.line) + ":" + std::to_string(one.place.column);
-    text += (one.is_warning ? ": warning: " : ": ") + one.text + "\n";
+    lines.push_back({text + (one.is_warning ? ": warning: " : ": ") + one.text, one.is_warning});
   }
-  if (more_ > 0) text += file_ + ": and " + std::to_string(more_) + " more\n";
+  if (more_ > 0) lines.push_back({file_ + ": and " + std::to_string(more_) + " more"});
+  return lines;
+}
+
+std::string Complaints::Text() const {
+  std::string text;
+  for (const Line& line : Lines()) text += line.text + "\n";
   return text;
 }
 

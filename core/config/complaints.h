@@ -28,7 +28,13 @@ class Complaints {
   bool is_full() const { return all_.size() >= kMost; }
   const std::vector<Complaint>& all() const { return all_; }
   const std::string& file() const { return file_; }
-  // A line each, in the order of the file: "gateway.yaml:14:9: pipeline[2]: ...".
+  struct Line {
+    std::string text;
+    bool is_warning = false;
+  };
+  // In the order of the file: "gateway.yaml:14:9: pipeline[2]: ...".
+  std::vector<Line> Lines() const;
+  // The lines, for a terminal.
   std::string Text() const;
 
  private:

@@ -5,6 +5,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -117,7 +118,11 @@ struct Config {
   DrainConfig drain;
   AdminConfig admin;
   LogConfig log;
-  std::int64_t workers = 0;  // 0: one per core
+  std::int64_t workers = 0;             // 0: one per core
+  std::map<std::string, Place> places;  // of the keys of sections that are written: "sessions.state"
+
+  // Nowhere: the key is not written.
+  Place PlaceOf(const std::string& key) const;
 
   // Takes '-' and '_' alike. Null: there is none.
   const PluginConfig* FindPlugin(std::string_view name) const;

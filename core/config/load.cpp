@@ -139,14 +139,21 @@ void CollectVariables(const Value& value, std::vector<std::string>& variables) {
 
 // What is allowed and yet hardly meant.
 void Doubt(const Config& config, Complaints& complaints) {
+  // Of two keys that do not fit, one is written.
+  const auto place = [&config](const char* one, const char* other) {
+    const Place found = config.PlaceOf(one);
+    return found.line > 0 ? found : config.PlaceOf(other);
+  };
   const LimitsConfig& limits = config.limits;
   if (limits.connection_buffer_bytes > limits.buffer_bytes) {
-    complaints.Warning({}, "limits.connection_buffer_bytes (" + FormatSize(limits.connection_buffer_bytes) +
-                               ") is more than limits.buffer_bytes (" + FormatSize(limits.buffer_bytes) + ") for all");
+    complaints.Warning(place("limits.connection_buffer_bytes", "limits.buffer_bytes"),
+                       "limits.connection_buffer_bytes (" + FormatSize(limits.connection_buffer_bytes) +
+                           ") is more than limits.buffer_bytes (" + FormatSize(limits.buffer_bytes) + ") for all");
   }
   if (config.sessions.idle_timeout > config.sessions.max_age) {
-    complaints.Warning({}, "sessions.idle_timeout (" + FormatDuration(config.sessions.idle_timeout) +
-                               ") is more than sessions.max_age (" + FormatDuration(config.sessions.max_age) + ")");
+    complaints.Warning(place("sessions.idle_timeout", "sessions.max_age"),
+                       "sessions.idle_timeout (" + FormatDuration(config.sessions.idle_timeout) +
+                           ") is more than sessions.max_age (" + FormatDuration(config.sessions.max_age) + ")");
   }
 }
 
@@ -158,6 +165,11 @@ const PluginConfig* Config::FindPlugin(std::string_view name) const {
     if (Spelled(plugin.name) == spelled) return &plugin;
   }
   return nullptr;
+}
+
+Place Config::PlaceOf(const std::string& key) const {
+  const auto found = places.find(key);
+  return found == places.end() ? Place() : found->second;
 }
 
 Config ReadConfigText(const std::string& text, const std::string& directory, Complaints& complaints) {
@@ -185,6 +197,9 @@ Config ReadConfigText(const std::string& text, const std::string& directory, Com
   const Value* const upstream = root->Find("upstream");
   if (const Value* const tls = upstream ? upstream->Find("tls") : nullptr) CheckUpstreamTls(*tls, config, complaints);
   CollectVariables(*root, config.secret_variables);
+  for (const auto& section : root->map) {
+    for (const auto& key : section.value.map) config.places[section.key + "." + key.key] = key.value.place;
+  }
   Doubt(config, complaints);
   return config;
 }

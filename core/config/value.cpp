@@ -3,6 +3,7 @@
 #include <sgw/json.h>
 
 #include <algorithm>
+#include <charconv>
 
 namespace sgw::core {
 namespace {
@@ -132,6 +133,27 @@ void WriteJson(const Value& value, std::size_t indent, std::string& out) {
 }
 
 }  // namespace
+
+std::optional<Place> Value::PlaceOf(std::string_view path) const {
+  if (path.substr(0, 1) == "[") {
+    const std::size_t end = path.find(']');
+    std::size_t index = list.size();
+    std::from_chars(path.data() + 1, path.data() + std::min(end, path.size()), index);
+    if (end == std::string_view::npos || index >= list.size()) return std::nullopt;
+    return list[index].PlaceOf(path.substr(end + 1)).value_or(list[index].place);
+  }
+  if (path.substr(0, 1) == ".") path.remove_prefix(1);
+  // Keys may have dots: the longest that fits is meant.
+  const Member* found = nullptr;
+  for (const Member& member : map) {
+    const std::string_view rest = path.substr(std::min(member.key.size(), path.size()));
+    const bool fits = path.substr(0, member.key.size()) == member.key && !member.key.empty() &&
+                      (rest.empty() || rest.front() == '.' || rest.front() == '[');
+    if (fits && (!found || found->key.size() < member.key.size())) found = &member;
+  }
+  if (!found) return std::nullopt;
+  return found->value.PlaceOf(path.substr(found->key.size())).value_or(found->value.place);
+}
 
 const Value* Value::Find(std::string_view key) const {
   for (const Member& member : map) {

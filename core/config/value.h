@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -31,6 +32,8 @@ struct Value {
   std::vector<Member> map;             // map: in the order of the text, keys are unique
 
   const Value* Find(std::string_view key) const;
+  // Where a path such as "rules[2].teams" leads, as far as it is written; empty: not even its first name.
+  std::optional<Place> PlaceOf(std::string_view path) const;
   // How the value is called in a complaint: its text, or <secret>, "a list", "a map", "nothing".
   std::string Shown() const;
 

@@ -9,6 +9,17 @@
 #include "core/plugin/host.h"
 
 namespace sgw::core {
+namespace {
+
+// A refusal's place: that of the setting with which it begins ("namespaces.a: ..."), else that of the plugin's entry.
+Place PlaceOf(const PluginConfig& plugin, const std::string& refusal) {
+  const std::string own = "'" + plugin.name + "': ";
+  const std::size_t at = refusal.find(own);
+  const std::string said = at == std::string::npos ? refusal : refusal.substr(at + own.size());
+  return plugin.settings.PlaceOf(said.substr(0, said.find(": "))).value_or(plugin.place);
+}
+
+}  // namespace
 
 InspectedPlugins InspectPlugins(const Config& config, Complaints& complaints) {
   InspectedPlugins plugins;
@@ -37,7 +48,9 @@ InspectedPlugins InspectPlugins(const Config& config, Complaints& complaints) {
 }
 
 Result<std::shared_ptr<Generation>> Generation::Create(const Config& config, InspectedPlugins plugins,
-                                                       HostServices& services, std::chrono::milliseconds timeout) {
+                                                       HostServices& services, Complaints& complaints,
+                                                       std::chrono::milliseconds timeout) {
+  Status first;
   std::shared_ptr<Generation> generation(new Generation(services));
   for (const PluginConfig& plugin : config.plugins) {
     const auto found = plugins.find(plugin.name);
@@ -54,11 +67,16 @@ Result<std::shared_ptr<Generation>> Generation::Create(const Config& config, Ins
                     generation->instances_.push_back(*std::move(instance));
                     done(Status());
                   });
+    generation->places_[plugin.name] = plugin.place;
     if (status.ok()) continue;
-    if (!services.is_control_stuck) return status;
-    return FailedPrecondition(found->second.library->file() + ": load or create '" + plugin.name +
-                              "': " + status.message());
+    if (services.is_control_stuck) {
+      return FailedPrecondition(found->second.library->file() + ": load or create '" + plugin.name +
+                                "': " + status.message());
+    }
+    complaints.Error(PlaceOf(plugin, status.message()), status.message());
+    if (first.ok()) first = status;
   }
+  if (!first.ok()) return first;
   return generation;
 }
 
@@ -75,12 +93,16 @@ Generation::~Generation() {
   });
 }
 
-Status Generation::Start(std::chrono::milliseconds timeout) {
+Status Generation::Start(Complaints& complaints, std::chrono::milliseconds timeout) {
   for (const auto& instance : instances_) {
     const Status status =
         AwaitStep(services_, timeout, [instance](StepDone done) { instance->Start(std::move(done)); });
     if (!status.ok()) {
-      return FailedPrecondition(instance->library().file() + ": start '" + instance->name() + "': " + status.message());
+      const std::string why = instance->library().file() + ": start '" + instance->name() + "': " + status.message();
+      const bool is_refusal =
+          status.code() == StatusCode::kInvalidArgument || status.code() == StatusCode::kFailedPrecondition;
+      if (is_refusal) complaints.Error(places_[instance->name()], why);
+      return FailedPrecondition(why);
     }
     spdlog::debug("plugin {} ({}) serves", instance->name(), instance->tag().name);
   }

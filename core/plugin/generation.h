@@ -29,10 +29,11 @@ InspectedPlugins InspectPlugins(const Config& config, Complaints& complaints);
 // Not to be used on the control thread: everything here waits for it.
 class Generation {
  public:
-  // Loads and creates, in the order of the configuration; each instance has `timeout` for it. Not OK: which plugin, in
-  // which phase, and why.
+  // Loads and creates, in the order of the configuration; each instance has `timeout` for it. Not OK: what the first
+  // that failed says: which plugin, in which phase, and why. `complaints` has all of them, each at the setting that it
+  // names or at its plugin's entry; of one that hangs, which is nobody's mistake in the file, only the status speaks.
   static Result<std::shared_ptr<Generation>> Create(const Config& config, InspectedPlugins plugins,
-                                                    HostServices& services,
+                                                    HostServices& services, Complaints& complaints,
                                                     std::chrono::milliseconds timeout = std::chrono::seconds(60));
   // Stops what was started, in reverse, and destroys. When the control thread is stuck inside a plugin, leaves
   // everything as it is.
@@ -40,8 +41,9 @@ class Generation {
   Generation(const Generation&) = delete;
   Generation& operator=(const Generation&) = delete;
 
-  // Starts every instance; each has this long.
-  Status Start(std::chrono::milliseconds timeout = std::chrono::seconds(60));
+  // Starts every instance, up to the first that fails; each has this long. One that refuses its configuration
+  // (INVALID_ARGUMENT, FAILED_PRECONDITION) is complained about.
+  Status Start(Complaints& complaints, std::chrono::milliseconds timeout = std::chrono::seconds(60));
   // quiesce, stop; in reverse order. After this nothing is asked. Idempotent.
   void Stop(std::chrono::milliseconds timeout = std::chrono::seconds(30));
 
@@ -56,6 +58,7 @@ class Generation {
 
   HostServices& services_;
   std::vector<std::shared_ptr<Instance>> instances_;
+  std::map<std::string, Place> places_;  // by instance
   bool is_stopped_ = false;
 };
 

@@ -61,8 +61,8 @@ Result<int> Lock(const std::string& path) {
     if (pread(fd, holder, sizeof(holder) - 1, 0) < 0) holder[0] = 0;
     close(fd);
     if (!is_taken) return FailedPrecondition("cannot lock " + path + ": " + error);
-    return FailedPrecondition(path + " is held by another gateway (process " + holder +
-                              "). Give each its own sessions.state, or end the other.");
+    return Unavailable(path + " is held by another gateway (process " + holder +
+                       "). Give each its own sessions.state, or end the other.");
   }
   const std::string own = std::to_string(getpid());
   if (ftruncate(fd, 0) != 0 || pwrite(fd, own.data(), own.size(), 0) < 0) {
@@ -103,7 +103,7 @@ Result<std::unique_ptr<Journal>> Journal::Open(std::string path, MetricsRegistry
   if (fs::is_directory(path, error)) path += "/sessions.journal";
   if (const fs::path parent = fs::path(path).parent_path(); !parent.empty()) fs::create_directories(parent, error);
   const auto lock = Lock(path + ".lock");
-  if (!lock) return FailedPrecondition("sessions.state: " + lock.status().message());
+  if (!lock) return Status(lock.status().code(), "sessions.state: " + lock.status().message());
   std::unique_ptr<Journal> journal(new Journal(path, *lock, metrics, std::move(source)));
   if (!Read(path, now, found)) {
     return FailedPrecondition("sessions.state: " + path + " holds something else. Name a file of the gateway's own.");

@@ -1,17 +1,18 @@
 #include "auth_anonymous.h"
 
+#include <stdexcept>
 #include <utility>
 
 namespace sgw::plugins {
 
-Anonymous::Anonymous(AnonymousSettings settings, Host& host) : settings_(std::move(settings)), host_(host) {}
+Anonymous::Anonymous(AnonymousSettings settings, Host& host) : settings_(std::move(settings)), host_(host) {
+  if (!host_.exposure().remote || settings_.allow_remote) return;
+  throw std::runtime_error(
+      "a listener can be reached from other machines, and everybody there would be let in. Listen on 127.0.0.1, use "
+      "another auth plugin, or write allow_remote: true.");
+}
 
 void Anonymous::Start(Completion<Status> done) {
-  if (host_.exposure().remote && !settings_.allow_remote) {
-    return done(FailedPrecondition(
-        "a listener can be reached from other machines, and everybody there would be let in. Listen on 127.0.0.1, use "
-        "another auth plugin, or write allow_remote: true."));
-  }
   if (host_.exposure().remote) host_.Warn("everybody who can reach the gateway is let in (allow_remote: true)");
   done(Status());
 }

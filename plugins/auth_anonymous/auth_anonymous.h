@@ -25,6 +25,7 @@ class Anonymous : public Authenticator {
   static constexpr bool kMaySayNext = false;
   static constexpr bool kIsRemembered = true;
 
+  // Throws beside a listener that others can reach, unless that is allowed.
   Anonymous(AnonymousSettings settings, Host& host);
   void Start(Completion<Status> done) override;
   AuthAnswer Authenticate(const AuthCall& call) override;

@@ -29,15 +29,18 @@ TEST_CASE("without a subject the client's word is taken, with the default for on
   CHECK(answer.get<sgw::AsClaimed>()->default_subject == "nobody");
 }
 
-TEST_CASE("it starts beside a listener that others can reach only when it is told to, and then warns") {
+TEST_CASE("it is made beside a listener that others can reach only when it is told to, and then warns") {
   for (const bool is_remote : {false, true}) {
     for (const bool is_allowed : {false, true}) {
       TestHost host;
       host.set_exposure({.loopback = true, .unix_socket = true, .remote = is_remote});
       PluginUnderTest auth(host, Source(), is_allowed ? R"({"allow_remote": true})" : "{}");
-      const sgw::Status started = auth.Start().Wait();
-      CHECK(started.ok() == (!is_remote || is_allowed));
-      if (!started.ok()) CHECK(started.message().find("allow_remote: true") != std::string::npos);
+      const sgw::Status& created = auth.created();
+      REQUIRE(created.ok() == (!is_remote || is_allowed));
+      if (created.ok())
+        CHECK(auth.Start().Wait().ok());
+      else
+        CHECK(created.message().find("allow_remote: true") != std::string::npos);
       CHECK(host.Logged("everybody who can reach the gateway is let in") == (is_remote && is_allowed ? 1U : 0U));
     }
   }

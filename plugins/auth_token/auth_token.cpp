@@ -3,9 +3,12 @@
 #include <openssl/evp.h>
 #include <yaml-cpp/yaml.h>
 
+#include <cerrno>
+#include <cstring>
 #include <ctime>
 #include <fstream>
 #include <sstream>
+#include <stdexcept>
 
 namespace sgw::plugins {
 namespace {
@@ -82,13 +85,16 @@ Token::Token(const TokenSettings& settings, Host& host)
       unknown_(host.MakeCounter("spark_gateway_auth_token_unknown_total",
                                 "Bearer tokens that were not known or had expired.")),
       tokens_(host.MakeGauge("spark_gateway_auth_token_tokens", "Tokens in the file.")),
-      table_(std::make_shared<const TokenTable>()) {}
+      table_(std::make_shared<const TokenTable>()) {
+  if (const Status status = Load(); !status.ok()) throw std::runtime_error("path: " + status.message());
+}
 
 Status Token::Load() {
   std::ifstream file(path_, std::ios::binary);
+  file.peek();  // A folder can be opened.
+  if (!file.is_open() || file.bad()) return FailedPrecondition("cannot read " + path_ + ": " + std::strerror(errno));
   std::stringstream content;
   content << file.rdbuf();
-  if (!file) return FailedPrecondition("cannot read " + path_);
   if (content.str().size() > kMaxFile) return FailedPrecondition(path_ + " has more than 16 MiB");
   auto table = ReadTokens(content.str());
   if (!table) return FailedPrecondition(path_ + ": " + table.status().message());
@@ -106,6 +112,7 @@ void Token::Start(Completion<Status> done) {
     is_broken_ = !status.ok();
     if (status.ok()) host_.ForgetIdentities();
   });
+  // It may have changed since the instance was made, and nobody watched.
   done(Load());
 }
 

@@ -26,6 +26,7 @@ class Token : public Authenticator {
  public:
   static constexpr bool kIsRemembered = true;
 
+  // Throws when the file cannot be read or has a mistake.
   Token(const TokenSettings& settings, Host& host);
   void Start(Completion<Status> done) override;
   AuthAnswer Authenticate(const AuthCall& call) override;

@@ -120,3 +120,15 @@ TEST_CASE("each mistake in the file is said with its line") {
   CHECK(said("- {sha: x}\n").find("there is no 'sha'") != std::string::npos);
   CHECK(said("- [").find("line ") == 0);
 }
+
+TEST_CASE("a file that is not there or has a mistake is said when the instance is made") {
+  const auto created = [](const std::string& path) {
+    TestHost host;
+    return std::string(PluginUnderTest(host, Source(), R"({"path": ")" + path + R"("})").created().message());
+  };
+  CHECK(created("/nowhere/tokens.yaml") == "path: cannot read /nowhere/tokens.yaml: No such file or directory");
+  CHECK(created("/") == "path: cannot read /: Is a directory");
+  TokenFile file;
+  file.Write("- {sha: x}\n");
+  CHECK(created(file.path).find("path: " + file.path + ": line 1: there is no 'sha'") == 0);
+}

@@ -2,9 +2,12 @@
 
 #include <yaml-cpp/yaml.h>
 
+#include <cerrno>
+#include <cstring>
 #include <fstream>
 #include <set>
 #include <sstream>
+#include <stdexcept>
 
 namespace sgw::plugins {
 namespace {
@@ -73,13 +76,16 @@ File::File(const FileSettings& settings, Host& host)
     : path_(host.Path(settings.path)),
       host_(host),
       failures_(host.MakeCounter("spark_gateway_discovery_file_failures_total", "Readings of the file that failed.")),
-      content_(std::make_shared<const Content>()) {}
+      content_(std::make_shared<const Content>()) {
+  if (const Status status = Load(); !status.ok()) throw std::runtime_error("path: " + status.message());
+}
 
 Status File::Load() {
   std::ifstream file(path_, std::ios::binary);
+  file.peek();  // A folder can be opened.
+  if (!file.is_open() || file.bad()) return FailedPrecondition("cannot read " + path_ + ": " + std::strerror(errno));
   std::stringstream text;
   text << file.rdbuf();
-  if (!file) return FailedPrecondition("cannot read " + path_);
   if (text.str().size() > kMaxFile) return FailedPrecondition(path_ + " has more than 16 MiB");
   auto table = ReadServers(text.str());
   if (!table) return FailedPrecondition(path_ + ": " + table.status().message());
@@ -114,6 +120,7 @@ void File::Start(Completion<Status> done) {
       host_.Info("read the servers of " + std::to_string(content_.load()->servers.size()) + " namespaces");
     is_broken_ = !status.ok();
   });
+  // It may have changed since the instance was made, and nobody watched.
   done(Load());
 }
 

@@ -25,6 +25,7 @@ Result<ServerTable> ReadServers(const std::string& text);
 
 class File : public Discovery {
  public:
+  // Throws when the file cannot be read or has a mistake.
   File(const FileSettings& settings, Host& host);
   void Start(Completion<Status> done) override;
   DiscoveryAnswer Resolve(const DiscoveryCall& call) override;

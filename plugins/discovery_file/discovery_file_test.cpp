@@ -86,10 +86,17 @@ TEST_CASE("a file that breaks is said once, and its cure too") {
   CHECK(host.Logged("read the servers of 1 namespaces") == 1);
 }
 
-TEST_CASE("a file that is not there ends the start") {
-  TestHost host;
-  PluginUnderTest discovery(host, Linked<File, FileSettings>(), R"({"path": "/nowhere/servers.yaml"})");
-  CHECK(discovery.Start().Wait().message() == "cannot read /nowhere/servers.yaml");
+TEST_CASE("a file that is not there or has a mistake is said when the instance is made") {
+  const auto created = [](const std::string& path) {
+    TestHost host;
+    return std::string(
+        PluginUnderTest(host, Linked<File, FileSettings>(), R"({"path": ")" + path + R"("})").created().message());
+  };
+  CHECK(created("/nowhere/servers.yaml") == "path: cannot read /nowhere/servers.yaml: No such file or directory");
+  CHECK(created("/") == "path: cannot read /: Is a directory");
+  ServerFile file;
+  file.Write("a: h:1\n");
+  CHECK(created(file.path) == "path: " + file.path + ": line 1: 'a' must have a list of servers");
 }
 
 TEST_CASE("a server says whether it is reached by TLS, and by which name; otherwise the gateway's configuration does") {

@@ -73,8 +73,10 @@ TEST_CASE("numbers, sizes and durations beyond their bounds are refused with the
 
 TEST_CASE("bounds that contradict each other are a warning") {
   CHECK(Contains(Said(kGood + "limits: {buffer_bytes: 1MiB}\n"),
-                 "warning: limits.connection_buffer_bytes (64MiB) is more than limits.buffer_bytes (1MiB)"));
-  CHECK(Contains(Said(kGood + "sessions: {max_age: 30m}\n"), "warning: sessions.idle_timeout (1h) is more than"));
+                 "gateway.yaml:9:24: warning: limits.connection_buffer_bytes (64MiB) is more than limits.buffer_bytes "
+                 "(1MiB)"));
+  CHECK(Contains(Said(kGood + "sessions: {max_age: 30m}\n"),
+                 "gateway.yaml:9:21: warning: sessions.idle_timeout (1h) is more than"));
 }
 
 TEST_CASE("'-' and '_' are alike in kinds, in the names of plugins and in what steps call them") {

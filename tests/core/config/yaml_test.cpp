@@ -190,3 +190,22 @@ TEST_CASE("a reference that is none is refused and shows nothing of another") {
     CHECK_FALSE(Contains(said, "hunter2"));
   }
 }
+
+TEST_CASE("a path of names leads to the place of what is written there, as far as it is written") {
+  Complaints complaints("x.yaml");
+  const auto value = ParseYaml("a:\n  b.c: [1, {d: 2}]\n  b: 3\n", "", complaints);
+  REQUIRE(value);
+  const auto at = [&](const char* path) {
+    const auto place = value->PlaceOf(path);
+    return place ? std::to_string(place->line) + ":" + std::to_string(place->column) : "";
+  };
+  CHECK(at("a.b.c") == "2:8");
+  CHECK(at("a.b.c[1].d") == "2:16");
+  CHECK(at("a.b.c[7]") == "2:8");
+  CHECK(at("a.b.c[") == "2:8");
+  CHECK(at("a.b") == "3:6");
+  CHECK(at("a.z") == "2:3");
+  CHECK(at("ab").empty());
+  CHECK(at("").empty());
+  CHECK(at("[0]").empty());
+}

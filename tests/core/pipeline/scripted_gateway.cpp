@@ -36,10 +36,10 @@ ScriptedGateway::ScriptedGateway(const std::string& pipeline, const std::string&
   CheckPipeline(config, plugins, own);
   complaints_ = own.Text();
   if (own.has_errors()) return;
-  auto generation = Generation::Create(config, std::move(plugins), services);
+  auto generation = Generation::Create(config, std::move(plugins), services, own);
   REQUIRE_MESSAGE(generation, generation.status().message());
   generation_ = *std::move(generation);
-  REQUIRE(generation_->Start().ok());
+  REQUIRE(generation_->Start(own).ok());
   pipeline_ = std::make_shared<const Pipeline>(config, generation_, metrics);
 }
 

@@ -18,9 +18,9 @@ Status PluginRig::Serve(const std::string& bytes, std::chrono::milliseconds star
   Complaints complaints("gateway.yaml");
   InspectedPlugins plugins = InspectPlugins(config, complaints);
   if (complaints.has_errors()) return InvalidArgument(complaints.Text());
-  auto made = Generation::Create(config, std::move(plugins), services);
+  auto made = Generation::Create(config, std::move(plugins), services, complaints);
   if (!made) return made.status();
-  Status started = (*made)->Start(start_timeout);
+  Status started = (*made)->Start(complaints, start_timeout);
   if (started.ok()) generation = *std::move(made);
   return started;
 }

@@ -156,10 +156,10 @@ class GatewayRig {
     config_ = *config;
     InspectedPlugins plugins = InspectPlugins(config_, complaints);
     INFO(complaints.Text());
-    auto generation = Generation::Create(config_, std::move(plugins), *services_);
+    auto generation = Generation::Create(config_, std::move(plugins), *services_, complaints);
     REQUIRE(generation);
     generation_ = *generation;
-    REQUIRE(generation_->Start().ok());
+    REQUIRE(generation_->Start(complaints).ok());
     pipeline_ = std::make_shared<const Pipeline>(config_, generation_, metrics);
   }
 

@@ -150,6 +150,37 @@ pipeline:
             self.assertIn(f"sessions.state: cannot write {folder}/gateway.yaml/journal", answer.stderr)
             self.assertIn(f"admin.address: cannot make a socket at {folder}/a.key/admin.sock", answer.stderr)
 
+    def test_all_that_plugins_refuse_is_said_in_one_go_with_its_place_and_ends_serve_as_a_bad_configuration(self):
+        with tempfile.TemporaryDirectory() as folder:
+            path = os.path.join(folder, "gateway.yaml")
+            pathlib.Path(path).write_text("""listeners:
+  - address: 0.0.0.0:0
+  - {address: "127.0.0.1:0", tls: {certificate: nowhere.crt, key: nowhere.key}}
+plugins:
+  anyone: {use: auth_anonymous}
+  people: {use: auth_token, path: nowhere.yaml}
+  tenants: {use: router_headers, namespace: "{foo}"}
+  drivers:
+    use: discovery_static
+    namespaces: {a: ["127.0.0.1:1"], default: ["127.0.0.1"]}
+  files: {use: discovery_file, path: "."}
+pipeline: [{auth: [people, anyone]}, {router: tenants}, {discovery: [drivers, files]}]
+sessions: {state: gateway.yaml/journal}
+admin: {address: "unix:admin.sock", http: ""}
+""")
+            self.assertEqual(run("check", path).returncode, 0)
+            said = [run("check", "--deep", path), run("serve", "--config", path)]
+            self.assertEqual([answer.returncode for answer in said], [2, 2], said)
+            self.assertEqual(said[0].stderr, said[1].stderr)
+            expected = (r"3:5: cannot use the certificate .*nowhere\.crt", "5:3: .*auth_anonymous.* a listener can be reached",
+                        rf"6:35: .*cannot read {folder}/nowhere\.yaml: No such file or directory", "7:45: .*'{foo}' gives no DNS",
+                        "10:47: .*'127.0.0.1' is not host:port", r"11:38: .*cannot read .*: Is a directory",
+                        "13:19: sessions.state: cannot write")
+            lines = said[0].stderr.splitlines()
+            self.assertEqual(len(lines), len(expected), lines)
+            for line, wanted in zip(lines, expected):
+                self.assertRegex(line, rf"^{re.escape(path)}:{wanted}")
+
     def test_check_deep_looks_at_certificates(self):
         with tempfile.TemporaryDirectory() as folder:
             path = os.path.join(folder, "gateway.yaml")
@@ -300,7 +331,8 @@ class Serving(unittest.TestCase):
                                    admin={"address": f"unix:{self.gateway.folder}/second.sock", "http": ""})
             pathlib.Path(path).write_text(json.dumps(config))
             answer = run("serve", "--config", path)
-            self.assertEqual(answer.returncode, 1, answer.stderr)
+            self.assertEqual(answer.returncode, 2, answer.stderr)
+            self.assertRegex(answer.stderr, r"state\.yaml:1:\d+: ")
             self.assertIn(part, answer.stderr)
             self.assertIn(state, answer.stderr)
 

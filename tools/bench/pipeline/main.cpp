@@ -66,14 +66,15 @@ class Rooms {
   explicit Rooms(Loaded loaded) : config_(std::move(loaded.config)) {
     control_.Start();
     workers_.Start();
-    auto generation = Generation::Create(config_, std::move(loaded.plugins), services_);
+    Complaints complaints(config_.file);
+    auto generation = Generation::Create(config_, std::move(loaded.plugins), services_, complaints);
     Must(generation.status());
     generation_ = *std::move(generation);
     pipeline_ = std::make_shared<const Pipeline>(config_, generation_, metrics_);
     auto sessions = Sessions::Create(config_, pipeline_, endpoints_, services_);
     Must(sessions.status());
     sessions_ = *std::move(sessions);
-    Must(generation_->Start());
+    Must(generation_->Start(complaints));
     sessions_->Restore();
   }
   ~Rooms() {
@@ -165,9 +166,11 @@ int Measure(int calls) {
   std::ofstream(folder + "/tokens.yaml") << "- {sha256: " << kTokenSha256 << ", subject: ci, groups: [ads]}\n";
   std::array<double, kRounds> rounds{};
   {
-    auto loaded = LoadAll(folder + "/gateway.yaml");
-    if (!loaded) return 1;
-    Rooms rooms(*std::move(loaded));
+    Complaints complaints(folder + "/gateway.yaml");
+    Loaded loaded = LoadAll(complaints.file(), complaints);
+    std::fputs(complaints.Text().c_str(), stderr);
+    if (complaints.has_errors()) return 1;
+    Rooms rooms(std::move(loaded));
     rooms.Bind();
     const auto all = [&rooms, calls] {
       for (int i = 0; i < calls; ++i) rooms.One();
