@@ -58,6 +58,13 @@ bool IsLoopback(const std::string& host) {
   return host == "localhost";
 }
 
+bool Address::is_any() const {
+  in_addr v4{};
+  if (inet_pton(AF_INET, host.c_str(), &v4) == 1) return v4.s_addr == INADDR_ANY;
+  in6_addr v6{};
+  return inet_pton(AF_INET6, host.c_str(), &v6) == 1 && IN6_IS_ADDR_UNSPECIFIED(&v6);
+}
+
 std::optional<Address> ParseAddress(const std::string& text, std::string& problem) {
   Address address;
   problem = Read(text, address);

@@ -13,6 +13,9 @@ struct Address {
   std::uint16_t port = 0;
 
   bool is_unix() const { return !path.empty(); }
+  // Every address of the machine: "0.0.0.0", "::".
+  bool is_any() const;
+  bool is_ipv6() const { return host.find(':') != std::string::npos; }
 };
 
 // Whether nobody on another machine can reach the host: 127.0.0.0/8, ::1 and the name localhost, no other name.

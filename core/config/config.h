@@ -52,6 +52,7 @@ struct StepConfig {
   milliseconds hold = 25s;
   milliseconds give_up = 5min;
   Place place;
+  bool is_observer() const { return kind == StepKind::kAudit || kind == StepKind::kMetrics; }
 };
 
 struct SessionsConfig {

@@ -4,6 +4,7 @@
 #include <cctype>
 #include <filesystem>
 
+#include "core/config/address.h"
 #include "core/config/files.h"
 #include "core/config/order.h"
 #include "core/config/reader.h"
@@ -22,6 +23,21 @@ bool IsTooMany(std::size_t count, Place place, const std::string& where, Complai
   complaints.Error(
       place, where + " has " + std::to_string(count) + " entries; " + std::to_string(kMaxEntries) + " are the most");
   return true;
+}
+
+// Whether only one of two listeners can have its address.
+bool Overlap(const std::string& one, const std::string& other) {
+  std::string ignored;
+  const auto a = ParseAddress(one, ignored);
+  const auto b = ParseAddress(other, ignored);
+  if (!a || !b) return false;
+  if (a->is_unix() || b->is_unix()) return a->path == b->path;
+  if (a->port != b->port || a->port == 0) return false;  // 0: the kernel finds one for each
+  // [::] is every address of both families.
+  const auto covers = [](const Address& any, const Address& single) {
+    return any.is_any() && (any.is_ipv6() || !single.is_ipv6());
+  };
+  return a->host == b->host || covers(*a, *b) || covers(*b, *a);
 }
 
 void ReadListener(const Value& value, const std::string& where, Config& config, Complaints& complaints) {
@@ -45,12 +61,16 @@ void ReadListener(const Value& value, const std::string& where, Config& config, 
   if (!value.is_broken && value.kind == Value::Kind::kMap && !value.Find("address")) {
     complaints.Error(value.place, where + " needs 'address', for example 127.0.0.1:15002");
   }
-  if (listener.name.empty()) listener.name = listener.address;
+  const bool has_name = !listener.name.empty();
+  if (!has_name) listener.name = listener.address;
   for (std::size_t i = 0; i < config.listeners.size(); ++i) {
-    const std::string& other = config.listeners[i].address;
-    const bool is_of_the_kernel = other.size() > 2 && other.compare(other.size() - 2, 2, ":0") == 0;
-    if (other.empty() || other != listener.address || is_of_the_kernel) continue;
-    complaints.Error(value.place, where + ".address is that of listeners[" + std::to_string(i) + "], too");
+    const ListenerConfig& other = config.listeners[i];
+    const std::string theirs = "listeners[" + std::to_string(i) + "]";
+    if (has_name && other.name == listener.name) {
+      complaints.Error(value.place, where + ".name is that of " + theirs + ", too; records could not tell them apart");
+    }
+    if (Overlap(listener.address, other.address))
+      complaints.Error(value.place, where + ".address is that of " + theirs + ", too");
   }
   config.listeners.push_back(std::move(listener));
 }
@@ -137,6 +157,16 @@ void CollectVariables(const Value& value, std::vector<std::string>& variables) {
   for (const auto& member : value.map) CollectVariables(member.value, variables);
 }
 
+// The admin API asks nobody who he is.
+void CheckAdmin(const Config& config, Complaints& complaints) {
+  std::string ignored;
+  const auto address = ParseAddress(config.admin.address, ignored);
+  if (!address || address->is_unix() || IsLoopback(address->host)) return;
+  complaints.Error(config.PlaceOf("admin.address"),
+                   "admin.address: whoever reaches " + config.admin.address +
+                       " could end sessions and read the configuration; write unix:/path or 127.0.0.1:port");
+}
+
 // What is allowed and yet hardly meant.
 void Doubt(const Config& config, Complaints& complaints) {
   // Of two keys that do not fit, one is written.
@@ -155,6 +185,18 @@ void Doubt(const Config& config, Complaints& complaints) {
                        "sessions.idle_timeout (" + FormatDuration(config.sessions.idle_timeout) +
                            ") is more than sessions.max_age (" + FormatDuration(config.sessions.max_age) + ")");
   }
+}
+
+std::optional<std::string> ReadText(const std::string& path, Complaints& complaints) {
+  std::string problem = "a configuration has at most 1 MiB, and this is more";
+  auto text = ReadSmallFile(path, kMaxConfigBytes, problem);
+  if (!text) complaints.Error({}, "cannot read the file: " + problem);
+  return text;
+}
+
+std::string FolderOf(const std::string& path) {
+  std::error_code ignored;
+  return std::filesystem::absolute(path, ignored).parent_path().string();
 }
 
 }  // namespace
@@ -200,6 +242,7 @@ Config ReadConfigText(const std::string& text, const std::string& directory, Com
   for (const auto& section : root->map) {
     for (const auto& key : section.value.map) config.places[section.key + "." + key.key] = key.value.place;
   }
+  CheckAdmin(config, complaints);
   Doubt(config, complaints);
   return config;
 }
@@ -210,14 +253,28 @@ std::optional<Config> ParseConfig(const std::string& text, const std::string& di
 }
 
 Config ReadConfig(const std::string& path, Complaints& complaints) {
-  std::string problem = "a configuration has at most 1 MiB, and this is more";
-  const auto text = ReadSmallFile(path, kMaxConfigBytes, problem);
-  if (!text) {
-    complaints.Error({}, "cannot read the file: " + problem);
-    return {};
+  const auto text = ReadText(path, complaints);
+  if (!text) return {};
+  return ReadConfigText(*text, FolderOf(path), complaints);
+}
+
+std::optional<std::string> ReadAdminAddress(const std::string& path, Complaints& complaints) {
+  const auto text = ReadText(path, complaints);
+  if (!text) return std::nullopt;
+  const std::string directory = FolderOf(path);
+  Complaints others(path);
+  const auto root = ParseYaml(*text, directory, others);
+  if (!root) {
+    complaints = others;
+    return std::nullopt;
   }
-  std::error_code ignored;
-  return ReadConfigText(*text, std::filesystem::absolute(path, ignored).parent_path().string(), complaints);
+  AdminConfig admin;
+  if (const Value* section = root->Find("admin")) {
+    MapReader reader(*section, "admin", directory, complaints);
+    reader.Address("address", admin.address);
+    reader.Get("http");
+  }
+  return complaints.has_errors() ? std::nullopt : std::optional(admin.address);
 }
 
 std::string ConfigTextFor(const std::string& driver_address) {

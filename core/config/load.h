@@ -17,6 +17,10 @@ Config ReadConfigText(const std::string& text, const std::string& directory, Com
 // None: there were errors, and `complaints` has all of them. Warnings alone do not stop it.
 std::optional<Config> ParseConfig(const std::string& text, const std::string& directory, Complaints& complaints);
 
+// The admin.address of a configuration file, whatever else is in it: who asks a running gateway need not have its
+// secrets. None: `complaints` has the reason.
+std::optional<std::string> ReadAdminAddress(const std::string& path, Complaints& complaints);
+
 // The text of a configuration for `serve --to ADDRESS`: a listener on loopback, anonymous callers, one driver. ADDRESS
 // is host:port or [address]:port.
 std::string ConfigTextFor(const std::string& driver_address);

@@ -5,6 +5,7 @@
 
 #include "core/config/reader.h"
 #include "core/config/sections.h"
+#include "core/config/units.h"
 
 namespace sgw::core {
 namespace {
@@ -33,15 +34,31 @@ const Value::Member* FindKind(const Value& step, const std::string& where, Compl
   return named;
 }
 
+// Says which keys a step of its kind does not have, and which durations do not fit.
+void CheckKeys(const Value& value, const std::string& where, const StepConfig& step, Complaints& complaints) {
+  const auto refuse = [&](const char* key, const char* why) {
+    if (const Value* written = value.Find(key)) complaints.Error(written->place, where + ": " + why);
+  };
+  if (step.kind != StepKind::kHotPool) refuse("create", "only a hot-pool step can have `create: true`");
+  if (step.is_observer()) refuse("hold", "nobody waits for an observer, so it has no `hold`");
+  if (!step.create) refuse("give_up", "only a hot-pool step with `create: true` makes servers and can `give_up`");
+  if (step.create && step.hold > step.give_up) {
+    complaints.Warning(value.place, where + ".hold (" + FormatDuration(step.hold) + ") is more than its give_up (" +
+                                        FormatDuration(step.give_up) + "), after which there is nothing to wait for");
+  }
+}
+
 // False: nobody knows of which kind the step is.
 bool ReadStep(const Value& value, const std::string& where, const Config& config, StepConfig& step,
               Complaints& complaints) {
   step.place = value.place;
   const Value::Member* named = FindKind(value, where, complaints);
+  if (named) step.kind = *KindOf(named->key);
   {
     MapReader reader(value, where, config.directory, complaints);
     VisitStep(step, reader);
-    for (const auto& member : value.map) reader.Get(member.key);  // FindKind has said what is wrong.
+    if (named) CheckKeys(value, where, step, complaints);
+    for (const auto& member : value.map) reader.Get(member.key);  // What is wrong with it has been said.
     if (named) reader.Texts(named->key, step.instances);
   }
   if (!named) {
@@ -49,7 +66,6 @@ bool ReadStep(const Value& value, const std::string& where, const Config& config
       complaints.Error(value.place, where + ": a step names a kind and an instance, as in `- auth: okta`");
     return false;
   }
-  step.kind = *KindOf(named->key);
   // An empty list would let everybody in where an auth step was meant.
   if (step.instances.empty() && !named->value.is_broken)
     complaints.Error(named->value.place, where + ": the step names no instance");
@@ -65,10 +81,30 @@ bool ReadStep(const Value& value, const std::string& where, const Config& config
     if (!seen.insert(instance).second)
       complaints.Error(named->value.place, where + ": the step names '" + instance + "' twice");
   }
-  if (step.create && step.kind != StepKind::kHotPool) {
-    complaints.Error(value.place, where + ": only a hot-pool step can have `create: true`");
-  }
   return true;
+}
+
+// Said of a step that can have no effect because of one before it.
+void CheckRepeats(const StepConfig& step, const std::string& where, const Config& config, Complaints& complaints) {
+  if (step.kind == StepKind::kMetrics && step.instances.size() > 1)
+    complaints.Error(step.place, where + ": a pipeline has one metrics plugin");
+  for (std::size_t i = 0; i < config.pipeline.size(); ++i) {
+    const StepConfig& before = config.pipeline[i];
+    if (before.kind != step.kind) continue;
+    const std::string other = "pipeline[" + std::to_string(i) + "]";
+    for (const std::string& name : step.instances) {
+      if (std::find(before.instances.begin(), before.instances.end(), name) == before.instances.end()) continue;
+      if (before.create && !step.create)
+        complaints.Error(step.place, where + ": '" + name + "' is never asked for a warm server: " + other +
+                                         " has it make one; put this step before");
+      else if (before.create == step.create)
+        complaints.Error(step.place, where + ": '" + name + "' is named by " + other + " already");
+    }
+    if (step.kind == StepKind::kMetrics) {
+      complaints.Error(step.place, where + ": a pipeline has one metrics plugin, and " + other + " names it");
+      return;
+    }
+  }
 }
 
 }  // namespace
@@ -102,6 +138,7 @@ void ReadPipeline(const Value& list, Config& config, Complaints& complaints) {
       config.pipeline.push_back(std::move(step));
       continue;
     }
+    CheckRepeats(step, where, config, complaints);
     used.insert(step.instances.begin(), step.instances.end());
     switch (step.kind) {
       case StepKind::kAuth:

@@ -29,11 +29,12 @@ void VisitListener(Listener& listener, Visitor& v) {
   v.Bool("open", listener.is_open);
 }
 
+// The keys that a step of its kind has. Nobody waits for an observer, and only what makes servers can give up.
 template <typename Step, typename Visitor>
 void VisitStep(Step& step, Visitor& v) {
-  v.Bool("create", step.create);
-  v.Duration("hold", step.hold, 1ms, 1h);
-  v.Duration("give_up", step.give_up, 1ms, 24h);
+  if (step.kind == StepKind::kHotPool) v.Bool("create", step.create);
+  if (!step.is_observer()) v.Duration("hold", step.hold, 1ms, 1h);
+  if (step.create) v.Duration("give_up", step.give_up, 1ms, 24h);
 }
 
 template <typename Sessions, typename Visitor>

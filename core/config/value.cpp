@@ -134,6 +134,13 @@ void WriteJson(const Value& value, std::size_t indent, std::string& out) {
 
 }  // namespace
 
+Value::Value() = default;
+Value::Value(const Value& other) = default;
+Value::Value(Value&& other) noexcept = default;
+Value& Value::operator=(const Value& other) = default;
+Value& Value::operator=(Value&& other) noexcept = default;
+Value::~Value() = default;
+
 std::optional<Place> Value::PlaceOf(std::string_view path) const {
   if (path.substr(0, 1) == "[") {
     const std::size_t end = path.find(']');

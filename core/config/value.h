@@ -31,6 +31,14 @@ struct Value {
   std::vector<Value> list;             // list
   std::vector<Member> map;             // map: in the order of the text, keys are unique
 
+  // Made where Member is complete.
+  Value();
+  Value(const Value& other);
+  Value(Value&& other) noexcept;
+  Value& operator=(const Value& other);
+  Value& operator=(Value&& other) noexcept;
+  ~Value();
+
   const Value* Find(std::string_view key) const;
   // Where a path such as "rules[2].teams" leads, as far as it is written; empty: not even its first name.
   std::optional<Place> PlaceOf(std::string_view path) const;

@@ -5,6 +5,11 @@
 
 namespace sgw::plugins {
 
+Status AnonymousSettings::Validate() const {
+  if (subject.empty() || default_subject.empty()) return {};
+  return InvalidArgument("default_subject: has no effect beside subject, which is everybody's; leave one out");
+}
+
 Anonymous::Anonymous(AnonymousSettings settings, Host& host) : settings_(std::move(settings)), host_(host) {
   if (!host_.exposure().remote || settings_.allow_remote) return;
   throw std::runtime_error(

@@ -18,6 +18,8 @@ struct AnonymousSettings {
               "Subject of a client that claims no user_id; without it such a client is refused."),
       Setting("allow_remote", &AnonymousSettings::allow_remote,
               "Lets it start beside a listener that other machines can reach."));
+
+  Status Validate() const;
 };
 
 class Anonymous : public Authenticator {

@@ -45,3 +45,9 @@ TEST_CASE("it is made beside a listener that others can reach only when it is to
     }
   }
 }
+
+TEST_CASE("a default beside everybody's subject could never count, and is refused") {
+  TestHost host;
+  const PluginUnderTest auth(host, Source(), R"({"subject": "guest", "default_subject": "nobody"})");
+  CHECK(auth.created().message().find("default_subject: has no effect beside subject") == 0);
+}

@@ -68,7 +68,60 @@ TEST_CASE("numbers, sizes and durations beyond their bounds are refused with the
     CHECK_MESSAGE(Contains(Said(kGood + text + "\n"), wanted), Said(kGood + text + "\n"));
   }
   CHECK(Contains(Said(Replaced("auth: okta", "auth: okta\n    hold: 90d")), "pipeline[0].hold must be"));
-  CHECK(Contains(Said(Replaced("auth: okta", "auth: okta\n    give_up: 0")), "from 1ms to 1d, not '0'"));
+  CHECK(Contains(Said(Replaced("auth: okta", "auth: okta\n  - hot-pool: drivers\n    create: true\n    give_up: 0")),
+                 "from 1ms to 1d, not '0'"));
+}
+
+TEST_CASE("keys that a step of its kind does not have are refused, and durations that do not fit are a warning") {
+  const auto said = [](const std::string& step) { return Said(kGood + "  - " + step + "\n"); };
+  CHECK(Contains(said("{audit: okta, hold: 3s}"),
+                 "gateway.yaml:9:25: pipeline[2]: nobody waits for an observer, so it has no `hold`\n"));
+  CHECK(Contains(said("{metrics: okta, create: true}"), "only a hot-pool step can have `create: true`"));
+  CHECK(Contains(
+      Said(Replaced("auth: okta", "auth: okta\n    give_up: 3s")),
+      "gateway.yaml:8:14: pipeline[0]: only a hot-pool step with `create: true` makes servers and can `give_up`"));
+  CHECK(Contains(said("{hot-pool: okta, give_up: 3s}"), "can `give_up`"));
+  CHECK(Contains(said("{hot-pool: okta, create: true, hold: 1m, give_up: 1s}"),
+                 "gateway.yaml:9:5: warning: pipeline[2].hold (1m) is more than its give_up (1s)"));
+}
+
+TEST_CASE("a step that can have no effect because of one before it is refused") {
+  const auto said = [](const std::string& steps) { return Said(kGood + steps); };
+  CHECK(Contains(said("  - audit: okta\n  - audit: okta\n"),
+                 "10:5: pipeline[3]: 'okta' is named by pipeline[2] already"));
+  CHECK(Contains(said("  - discovery: drivers\n"), "pipeline[2]: 'drivers' is named by pipeline[1] already"));
+  CHECK(Contains(said("  - metrics: okta\n  - metrics: drivers\n"),
+                 "pipeline[3]: a pipeline has one metrics plugin, and pipeline[2] names it"));
+  CHECK(Contains(said("  - metrics: [okta, drivers]\n"), "pipeline[2]: a pipeline has one metrics plugin"));
+  CHECK(Contains(
+      said("  - {hot-pool: okta, create: true}\n  - hot-pool: okta\n"),
+      "pipeline[3]: 'okta' is never asked for a warm server: pipeline[2] has it make one; put this step before"));
+  CHECK(said("  - hot-pool: okta\n  - {hot-pool: okta, create: true}\n").empty());
+}
+
+TEST_CASE("two listeners have neither one name nor one address") {
+  const auto said = [](const std::string& one, const std::string& other) {
+    return Said(Replaced("  - address: 127.0.0.1:0\n", "  - {" + one + "}\n  - {" + other + "}\n"));
+  };
+  CHECK(Contains(said("address: \"127.0.0.1:1\", name: a", "address: \"127.0.0.1:2\", name: a"),
+                 "gateway.yaml:3:5: listeners[1].name is that of listeners[0], too"));
+  CHECK(Contains(said("address: \"127.0.0.1:1\"", "address: \"0.0.0.0:1\""),
+                 "listeners[1].address is that of listeners[0]"));
+  CHECK(Contains(said("address: \"[::]:1\"", "address: \"[::1]:1\""), "listeners[1].address is that of listeners[0]"));
+  CHECK(Contains(said("address: \"[::]:1\"", "address: \"127.0.0.1:1\""),
+                 "listeners[1].address is that of listeners[0]"));
+  CHECK(Contains(said("address: \"unix:/a\"", "address: \"unix:/a\""), "listeners[1].address is that of listeners[0]"));
+  CHECK(said("address: \"127.0.0.1:0\"", "address: \"127.0.0.1:0\"").empty());
+  CHECK(said("address: \"0.0.0.0:1\"", "address: \"[::1]:1\"").empty());
+}
+
+TEST_CASE("the admin API is for this machine alone") {
+  for (const char* open : {"0.0.0.0:9091", "[::]:9091", "10.1.2.3:9091", "127.example.com:9091"}) {
+    CHECK(Contains(Said(kGood + "admin: {address: \"" + open + "\"}\n"),
+                   "gateway.yaml:9:18: admin.address: whoever reaches " + std::string(open)));
+  }
+  for (const char* good : {"unix:/run/x.sock", "127.0.0.1:9091", "[::1]:9091", "localhost:9091"})
+    CHECK(Said(kGood + "admin: {address: \"" + good + "\"}\n").empty());
 }
 
 TEST_CASE("bounds that contradict each other are a warning") {

@@ -71,9 +71,13 @@ Keys KnownKeys() {
   const ListenerConfig listener;
   Collector listeners(keys, "listeners[].");
   VisitListener(listener, listeners);
-  const StepConfig step;
   Collector steps(keys, "pipeline[].");
-  VisitStep(step, steps);
+  StepConfig step;
+  step.kind = StepKind::kHotPool;
+  for (const bool create : {true, false}) {  // The one has all keys, the other all defaults.
+    step.create = create;
+    VisitStep(step, steps);
+  }
   return keys;
 }
 
