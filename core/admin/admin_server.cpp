@@ -1,6 +1,9 @@
 #include "core/admin/admin_server.h"
 
+#include <grpc/support/log.h>
 #include <grpcpp/grpcpp.h>
+#include <netdb.h>
+#include <spdlog/spdlog.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -10,6 +13,7 @@
 #include <cstring>
 #include <filesystem>
 
+#include "core/config/address.h"
 #include "spark_gateway/admin.grpc.pb.h"
 
 namespace sgw::core {
@@ -138,6 +142,35 @@ Status MakeWay(const std::string& path) {
   return {};
 }
 
+// ": Address already in use", where the system says so: the library tells no reason.
+std::string WhyNot(const std::string& text) {
+  std::string ignored;
+  const auto address = ParseAddress(text, ignored);
+  if (!address) return "";
+  sockaddr_un path{};
+  path.sun_family = AF_UNIX;
+  address->path.copy(path.sun_path, sizeof(path.sun_path) - 1);
+  addrinfo of_path{};
+  of_path.ai_family = AF_UNIX;
+  of_path.ai_addr = reinterpret_cast<sockaddr*>(&path);
+  of_path.ai_addrlen = sizeof(path);
+  addrinfo* found = nullptr;
+  if (!address->is_unix()) {
+    addrinfo hints{};
+    hints.ai_socktype = SOCK_STREAM;
+    const int failed = getaddrinfo(address->host.c_str(), std::to_string(address->port).c_str(), &hints, &found);
+    if (failed != 0) return std::string(": ") + gai_strerror(failed);
+  }
+  const addrinfo& tried = found ? *found : of_path;
+  const int fd = socket(tried.ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  const bool is_bound = bind(fd, tried.ai_addr, tried.ai_addrlen) == 0;
+  const int error = errno;
+  close(fd);
+  if (found) freeaddrinfo(found);
+  if (is_bound && address->is_unix()) unlink(address->path.c_str());
+  return is_bound ? "" : std::string(": ") + std::strerror(error);
+}
+
 }  // namespace
 
 struct AdminServer::Impl {
@@ -154,6 +187,8 @@ Result<std::unique_ptr<AdminServer>> AdminServer::Start(const std::string& addre
   if (address.rfind("unix:", 0) == 0) {
     if (Status status = MakeWay(address.substr(5)); !status.ok()) return status;
   }
+  // The library's own lines are none of an operator's log.
+  gpr_set_log_function([](gpr_log_func_args* line) { spdlog::debug("grpc: {}", line->message); });
   auto impl = std::make_unique<Impl>(backend);
   grpc::ServerBuilder builder;
   builder.AddListeningPort(address, grpc::InsecureServerCredentials());
@@ -169,7 +204,7 @@ Result<std::unique_ptr<AdminServer>> AdminServer::Start(const std::string& addre
   const mode_t before = umask(0177);
   impl->server = builder.BuildAndStart();
   umask(before);
-  if (!impl->server) return FailedPrecondition("admin.address: cannot listen on " + address);
+  if (!impl->server) return FailedPrecondition("admin.address: cannot listen on " + address + WhyNot(address));
   return std::unique_ptr<AdminServer>(new AdminServer(std::move(impl)));
 }
 

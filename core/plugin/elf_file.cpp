@@ -92,8 +92,12 @@ Result<ElfFile> ElfFile::Read(std::string_view bytes) {
   if (!image.Read(0, header)) return damaged;
   if (header.e_ident[EI_CLASS] != ELFCLASS64 || header.e_ident[EI_DATA] != ELFDATA2LSB ||
       header.e_machine != kMachine) {
-    return FailedPrecondition("built for " + MachineName(header.e_machine) + ", this gateway runs on " +
-                              MachineName(kMachine) + ". Build it for this machine.");
+    const bool is_32_bit = header.e_ident[EI_CLASS] != ELFCLASS64;
+    const bool is_big_endian = header.e_ident[EI_DATA] != ELFDATA2LSB;
+    return FailedPrecondition("built for " + MachineName(header.e_machine) + (is_32_bit ? " in 32 bits" : "") +
+                              (is_big_endian ? " in big-endian order" : "") + ", this gateway runs on " +
+                              MachineName(kMachine) + (is_32_bit ? " in 64 bits" : "") +
+                              ". Build it for this machine.");
   }
   if (header.e_type != ET_DYN) {
     return FailedPrecondition(

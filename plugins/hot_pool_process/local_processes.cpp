@@ -161,7 +161,8 @@ void LocalProcesses::OnExit(const std::string& id, const ChildExit& how) {
   processes_.erase(found);
   const std::string why = Explain(how);
   if (!process.is_ready) {
-    std::string text = "The server's command '" + settings_.command[0] + "' " + why + ".";
+    std::string text =
+        "The server's command '" + settings_.command[0] + "' " + (how.signal == SIGKILL ? "was " : "") + why + ".";
     if (!process.last_lines.empty()) text += " Its last lines:";
     for (const std::string& line : process.last_lines) text += "\n" + line;
     process.started(FailedPrecondition(std::move(text)));

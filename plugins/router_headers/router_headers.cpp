@@ -67,17 +67,26 @@ Status HeaderRouterSettings::Validate() const {
                              "' gives one namespace to different callers; put a '-' between two pieces");
     }
   }
-  const auto is_pair = [](const std::string& pair, bool may_be_any) {
+  // What is wrong with a pair; empty: nothing.
+  const auto problem = [](const std::string& pair, bool may_be_any) -> std::string {
     const auto slash = pair.find('/');
-    if (slash == std::string::npos) return false;
-    const std::string environment = pair.substr(slash + 1);
-    return IsPiece(pair.substr(0, slash)) && (IsPiece(environment) || (may_be_any && environment == "*"));
+    const std::string team = pair.substr(0, slash);
+    const std::string environment = slash == std::string::npos ? "" : pair.substr(slash + 1);
+    if (IsPiece(team) && (IsPiece(environment) || (may_be_any && environment == "*"))) return "";
+    if (team.find('-') != std::string::npos && IsLabel(team) && (IsLabel(environment) || environment == "*")) {
+      return "'" + pair +
+             "': the team has a '-', which here could give two teams one namespace; a team of `rules` may " +
+             "have one, as in rules: [{teams: [" + team + "]}]";
+    }
+    if (IsPiece(team) && IsLabel(environment)) return "'" + pair + "': an environment has letters a-z and digits only";
+    return "'" + pair + "' is not team/environment" + (may_be_any ? " or team/*" : "");
   };
   for (const auto& pair : allowed) {
-    if (!is_pair(pair, true)) return InvalidArgument("allowed: '" + pair + "' is not team/environment or team/*");
+    if (const std::string what = problem(pair, true); !what.empty()) return InvalidArgument("allowed: " + what);
   }
   for (const auto& [host, pair] : hosts) {
-    if (!is_pair(pair, false)) return InvalidArgument("hosts." + host + ": '" + pair + "' is not team/environment");
+    if (const std::string what = problem(pair, false); !what.empty())
+      return InvalidArgument("hosts." + host + ": " + what);
   }
   for (const Rule& rule : rules) {
     if (Status status = rule.Validate(); !status.ok()) return InvalidArgument("rules: " + status.message());

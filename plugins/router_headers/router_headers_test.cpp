@@ -179,7 +179,10 @@ TEST_CASE("settings that could never serve a call, or would mix callers up, are 
   refused(R"({"namespace": "{team}{environment}"})", "namespace: '{team}{environment}' gives one namespace");
   refused(R"({"namespace": "a-{team}x{user}"})", "namespace: 'a-{team}x{user}' gives one namespace");
   refused(R"({"allowed": ["ads"]})", "allowed: 'ads' is not team/environment");
-  refused(R"({"allowed": ["ads/a-b"]})", "allowed: 'ads/a-b' is not team/environment");
+  refused(R"({"allowed": ["ads/a-b"]})", "allowed: 'ads/a-b': an environment has letters a-z and digits only");
+  refused(R"({"allowed": ["data-eng/prod"]})",
+          "allowed: 'data-eng/prod': the team has a '-', which here could give two teams one namespace; a team of "
+          "`rules` may have one, as in rules: [{teams: [data-eng]}]");
   refused(R"({"hosts": {"h": "ads/*"}})", "hosts.h: 'ads/*' is not team/environment");
   refused(R"({"default_team": "Ads"})", "default_team: 'Ads' has more than letters");
 }

@@ -91,6 +91,12 @@ TEST_CASE("a file that is no shared library for this machine is refused before a
     CheckRefusal(bytes,
                  kInspect + "built for " + its + ", this gateway runs on " + mine + ". Build it for this machine.\n");
   }
+  SUBCASE("of another width") {
+    header.e_ident[EI_CLASS] = ELFCLASS32;
+    const std::string machine = header.e_machine == EM_AARCH64 ? "aarch64" : "x86-64";
+    CheckRefusal(bytes, kInspect + "built for " + machine + " in 32 bits, this gateway runs on " + machine +
+                            " in 64 bits. Build it for this machine.\n");
+  }
   SUBCASE("a program") {
     header.e_type = ET_EXEC;
     CheckRefusal(bytes, kInspect +
