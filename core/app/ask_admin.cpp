@@ -6,6 +6,8 @@
 #include <functional>
 #include <iostream>
 #include <map>
+#include <set>
+#include <sstream>
 
 #include "core/app/table.h"
 #include "core/app/usage.h"
@@ -58,13 +60,55 @@ std::vector<Row> TableOf(const api::ListPoolsResponse& reply) {
   return rows;
 }
 
+// Those that a discovery knows, used or not, and then those that have another source, such as a pool.
 std::vector<Row> TableOf(const api::ListEndpointsResponse& reply) {
-  std::vector<Row> rows = {{"ADDRESS", "STATE", "CONNECTIONS", "STREAMS", "FAILURES"}};
-  for (const auto& e : reply.endpoints()) {
-    rows.push_back({e.address(), e.state(), std::to_string(e.connections()), std::to_string(e.streams()),
-                    std::to_string(e.failures())});
+  std::vector<Row> rows = {{"ADDRESS", "NAMESPACE", "SOURCE", "STATE", "CONNECTIONS", "STREAMS", "FAILURES"}};
+  using Key = std::pair<std::string, std::string>;  // address, incarnation
+  std::map<Key, const api::Endpoint*> used;
+  for (const auto& e : reply.endpoints()) used.emplace(Key(e.address(), e.incarnation()), &e);
+  std::set<Key> known;
+  const auto add = [&](const Key& key, const std::string& name_space, const std::string& source) {
+    known.insert(key);
+    const auto found = used.find(key);
+    const api::Endpoint e = found == used.end() ? api::Endpoint() : *found->second;
+    rows.push_back({key.first, name_space, source, found == used.end() ? "unused" : e.state(),
+                    std::to_string(e.connections()), std::to_string(e.streams()), std::to_string(e.failures())});
+  };
+  for (const auto& described : reply.discoveries()) {
+    const auto json = Json::Parse(described.json());
+    const Json* namespaces = json ? json->At("/namespaces") : nullptr;
+    if (!namespaces) continue;
+    for (const Json& one : namespaces->elements()) {
+      const Json* endpoints = one.At("/endpoints");
+      if (!endpoints) continue;
+      for (const Json& endpoint : endpoints->elements())
+        add({endpoint.String("/address"), endpoint.String("/incarnation")}, one.String("/namespace"),
+            described.instance());
+    }
+  }
+  for (const auto& [key, e] : used) {
+    if (known.count(key) == 0) add(key, "", "");
   }
   return rows;
+}
+
+// What a plugin says of itself is JSON, which the reply has as a text: the same JSON without that wrapping.
+std::string Unwrapped(const std::string& json) {
+  constexpr std::string_view kKey = "\"json\": ";
+  std::string out;
+  std::istringstream lines(json);
+  for (std::string line; std::getline(lines, line);) {
+    const std::size_t at = line.find_first_not_of(' ');
+    if (at != std::string::npos && line.compare(at, kKey.size(), kKey) == 0) {
+      const std::size_t begin = at + kKey.size();
+      const std::size_t size = line.rfind('"') + 1 - begin;
+      const auto text = Json::Parse(line.substr(begin, size));
+      if (text && text->as_string() && Json::Parse(*text->as_string()))
+        line = line.substr(0, at) + "\"state\": " + *text->as_string() + line.substr(begin + size);
+    }
+    out += line + "\n";
+  }
+  return out;
 }
 
 std::string JsonOf(const pb::Message& reply) {
@@ -74,7 +118,7 @@ std::string JsonOf(const pb::Message& reply) {
   options.always_print_primitive_fields = true;
   options.preserve_proto_field_names = true;
   (void)pb::util::MessageToJsonString(reply, &text, options);
-  return text;
+  return Unwrapped(text);
 }
 
 // A question to the gateway at an address. Each method prints the answer and returns the exit code.
@@ -170,10 +214,9 @@ std::optional<std::string> AddressFor(const Usage& usage) {
   }
   const std::string file = usage.Has("config") ? usage.Text("config") : kDefaultConfig;
   Complaints complaints(file);
-  const Config config = ReadConfig(file, complaints);
-  if (!complaints.has_errors()) return config.admin.address;
+  auto address = ReadAdminAddress(file, complaints);
   std::cerr << complaints.Text();
-  return std::nullopt;
+  return address;
 }
 
 }  // namespace
@@ -194,6 +237,10 @@ int AskAdmin(const std::string& command, const Words& words) {
   if (is_sessions) {
     usage.Options()("subject", po::value<std::string>(), "for `end`: whose, where several users have one of that id");
     usage.TakesWords(2);
+    usage.SetNotes(
+        "`sessions end ID` ends the session of that id as its idle time would: its client hears that it is closed, "
+        "and\n"
+        "running operations end. Several users may have a session of one id: --subject says whose is meant.\n");
   }
   if (const auto code = usage.Read(words)) return *code;
   const Words rest = usage.words();

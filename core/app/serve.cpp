@@ -93,15 +93,18 @@ void BlockSignals() {
 int Serve(const Words& words, Spawner* spawner) {
   Usage usage("serve", "takes Spark Connect calls and relays them");
   namespace po = boost::program_options;
-  usage.Options()("config,c", po::value<std::string>()->default_value(kDefaultConfig), "the configuration")(
+  usage.Options()("config,c", po::value<std::string>(),
+                  "the configuration; /etc/spark-gateway/gateway.yaml where it is not given")(
       "to", po::value<std::string>(), "needs no file: relays 127.0.0.1:15002 to this one server, host:port")(
       "ports-file", po::value<std::string>(), "write the bound addresses here, as JSON, once it serves");
   if (const auto code = usage.Read(words)) return *code;
+  if (usage.Has("to") && usage.Has("config")) return usage.Wrong("either --to or --config: --to needs no file");
   Signals signals;
   const std::string ports_file = usage.Text("ports-file");
   const std::string to = usage.Text("to");
-  Complaints complaints(usage.Has("to") ? "--to " + to : usage.Text("config"));
-  Loaded loaded = usage.Has("to") ? LoadFor(to, complaints) : LoadAll(usage.Text("config"), complaints);
+  const std::string file = usage.Has("config") ? usage.Text("config") : kDefaultConfig;
+  Complaints complaints(usage.Has("to") ? "--to " + to : file);
+  Loaded loaded = usage.Has("to") ? LoadFor(to, complaints) : LoadAll(file, complaints);
   const LogConfig log = loaded.config.log;
   SetUpLog(log);
   Say(complaints, log);
@@ -114,6 +117,9 @@ int Serve(const Words& words, Spawner* spawner) {
   if (const Status status = gateway.Start(at_start); !status.ok()) {
     Say(at_start, log);
     if (!at_start.has_errors() || gateway.is_stuck()) spdlog::error("{}", status.message());
+    if (usage.Has("to") && !at_start.has_errors())
+      spdlog::error(
+          "the addresses of `serve --to` are fixed; write a configuration for `serve --config` to have others");
     const int code = at_start.has_errors() ? 2 : 1;
     // A plugin that hangs holds the control thread, and nothing of it can be ended in order.
     if (gateway.is_stuck()) std::_Exit(code);

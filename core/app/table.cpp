@@ -16,7 +16,11 @@ std::size_t Width(std::string_view text) {
   return text.size() - static_cast<std::size_t>(std::count_if(text.begin(), text.end(), IsContinuation));
 }
 
-std::string Visible(std::string text) {
+// Of a text of several lines a row has room for one.
+std::string Visible(const std::string& lines) {
+  std::string text;
+  for (const char c : lines.substr(0, lines.find_last_not_of('\n') + 1))
+    text += c == '\n' ? std::string(" | ") : std::string(1, c);
   std::replace_if(
       text.begin(), text.end(), [](unsigned char c) { return c < 0x20 || c == 0x7F; }, '?');
   return text.empty() ? "-" : text;

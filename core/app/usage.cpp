@@ -8,7 +8,7 @@ namespace sgw::core {
 namespace po = boost::program_options;
 
 Usage::Usage(const std::string& command, const std::string& what) : command_(command), what_(what) {
-  Options()("help,h", "say this");
+  Options()("help,h", "say this")("version", "say which spark-gateway this is");
 }
 
 std::optional<int> Usage::Read(const Words& words) {
@@ -26,6 +26,10 @@ std::optional<int> Usage::Read(const Words& words) {
     std::cout << Help();
     return 0;
   }
+  if (Has("version")) {
+    std::cout << "spark-gateway " << SGW_VERSION << "\n";
+    return 0;
+  }
   if (this->words().size() > static_cast<std::size_t>(most_words_)) {
     return Wrong("what is '" + this->words()[static_cast<std::size_t>(most_words_)] + "'?");
   }
@@ -39,7 +43,7 @@ int Usage::Wrong(const std::string& what) const {
 
 std::string Usage::Help() const {
   std::ostringstream help;
-  help << "spark-gateway " << command_ << ": " << what_ << ".\n\n" << options_;
+  help << "spark-gateway " << command_ << ": " << what_ << ".\n\n" << options_ << notes_;
   return help.str();
 }
 

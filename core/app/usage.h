@@ -18,6 +18,9 @@ class Usage {
   // Words without a dash in front that the command takes at most.
   void TakesWords(int count) { most_words_ = count; }
 
+  // A text at the end of the help.
+  void SetNotes(const std::string& notes) { notes_ = "\n" + notes; }
+
   // The exit code with which the command ends here: --help was asked for, or the words are wrong.
   std::optional<int> Read(const Words& words);
   // Says what is wrong and how it is right; 2.
@@ -35,6 +38,7 @@ class Usage {
 
   const std::string command_;
   const std::string what_;
+  std::string notes_;
   int most_words_ = 0;
   boost::program_options::options_description options_{"Options"};
   boost::program_options::variables_map values_;

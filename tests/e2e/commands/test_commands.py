@@ -48,6 +48,9 @@ class Commands(unittest.TestCase):
             answer = run(*words)
             self.assertEqual(answer.returncode, 0, words)
             self.assertIn("spark-gateway", answer.stdout, words)
+            if words[0] != "--help":
+                self.assertEqual(run(words[0], "--version").stdout, run("--version").stdout)
+        self.assertIn("sessions end ID", run("sessions", "--help").stdout)
 
     def test_wrong_usage_is_two_and_no_gateway_is_one(self):
         for words in ([], ["sarve"], ["serve", "--nonsense"], ["check", "/nowhere.yaml"], ["serve", "-c", "/nowhere.yaml"],
@@ -69,6 +72,7 @@ class Commands(unittest.TestCase):
                             (["sessions", "end", "a", "b"], "what is 'b'?"),
                             (["plugins", "x"], "what is 'x'?"),
                             (["serve", "x"], "what is 'x'?"),
+                            (["serve", "--to", "a:1", "--config", "x"], "either --to or --config"),
                             (["check", "a", "b"], "what is 'b'?"),
                             (["token"], "there is only `token add`"),
                             (["token", "add", "--file", "x"], "it needs --file and --subject"),
@@ -229,8 +233,9 @@ class Serving(unittest.TestCase):
         self.assertEqual(names, {"who", "drivers", "meters"})
         self.assertEqual(self.gateway.ask("sessions")["sessions"], [])
         self.assertEqual(self.gateway.ask("pools")["pools"], [])
-        discoveries = self.gateway.ask("endpoints")["discoveries"]
-        self.assertIn("127.0.0.1:1", discoveries[0]["json"])
+        (discovery,) = self.gateway.ask("endpoints")["discoveries"]
+        self.assertEqual(discovery, {"instance": "drivers", "state": {"namespaces": [
+            {"namespace": "default", "endpoints": [{"address": "127.0.0.1:1", "incarnation": ""}]}]}})
         ended = run("sessions", "end", "00112233-4455-6677-8899-aabbccddeeff", "--admin",
                     f"unix:{self.gateway.folder}/admin.sock")
         self.assertEqual(ended.returncode, 1)
@@ -248,8 +253,26 @@ class Serving(unittest.TestCase):
         for line in lines[1:]:
             self.assertEqual(line[column - 2:column], "  ")
             self.assertTrue(line[column:].endswith(".so"), line)
-        for command in ("sessions", "pools", "endpoints"):
+        for command in ("sessions", "pools"):
             self.assertEqual(len(self.ask(command).stdout.splitlines()), 1, command)
+
+    def test_servers_that_a_discovery_knows_are_shown_before_they_are_used(self):
+        lines = [line.split() for line in self.ask("endpoints").stdout.splitlines()]
+        self.assertEqual(lines, [["ADDRESS", "NAMESPACE", "SOURCE", "STATE", "CONNECTIONS", "STREAMS", "FAILURES"],
+                                 ["127.0.0.1:1", "default", "drivers", "unused", "0", "0", "0"]])
+
+    def test_who_asks_needs_nothing_of_the_configuration_but_the_address(self):
+        path = pathlib.Path(self.gateway.folder, "other.yaml")
+        path.write_text("""listeners: [{adress: x}]
+plugins: {who: {use: auth_anonymous, subject: "${env:SGW_NOBODY_HAS_THIS}"}}
+admin: {address: "unix:admin.sock", http: 3}
+""")
+        answer = run("plugins", "--config", str(path))
+        self.assertEqual((answer.returncode, answer.stderr), (0, ""))
+        path.write_text("admin: {address: nowhere}\n")
+        answer = run("plugins", "--config", str(path))
+        self.assertEqual(answer.returncode, 2)
+        self.assertIn(f"{path}:1:18: admin.address must be host:port", answer.stderr)
 
     def test_the_effective_configuration_is_one_again(self):
         config = json.loads(self.ask("config", "--json").stdout)
@@ -324,6 +347,19 @@ class Serving(unittest.TestCase):
         self.assertIn(f"cannot listen on {self.gateway.address}: Address already in use", answer.stderr)
 
 
+    def test_a_taken_admin_port_is_named_with_the_reason_and_in_json_every_line_of_the_log_is_json(self):
+        path = os.path.join(self.gateway.folder, "second.yaml")
+        config = static_config("127.0.0.1:1", listeners=[{"address": "127.0.0.1:0"}], log={"format": "json"},
+                               admin={"address": self.gateway.http, "http": ""}, sessions={"max_age": "30m"})
+        pathlib.Path(path).write_text(json.dumps(config))
+        answer = run("serve", "--config", path)
+        self.assertEqual(answer.returncode, 1)
+        lines = [json.loads(line) for line in answer.stderr.splitlines()]
+        self.assertEqual([line["level"] for line in lines], ["warning", "error"])
+        self.assertIn("sessions.idle_timeout (1h) is more than sessions.max_age (30m)", lines[0]["message"])
+        self.assertEqual(lines[1]["message"],
+                         f"admin.address: cannot listen on {self.gateway.http}: Address already in use")
+
     def test_a_state_that_cannot_be_written_is_named(self):
         for state, part in (("/proc/state/sessions", "sessions.state"), (f"{self.gateway.folder}/gateway.yaml/x", "sessions.state")):
             path = os.path.join(self.gateway.folder, "state.yaml")
@@ -344,7 +380,8 @@ class Secrets(unittest.TestCase):
             os.environ["SGW_TEST_NAME"] = "hunter2-env"
             self.addCleanup(os.environ.pop, "SGW_TEST_NAME")
             gateway = Gateway(static_config("127.0.0.1:1", plugins={
-                "who": {"use": "auth_anonymous", "subject": "${file:name.txt}", "default_subject": "x${env:SGW_TEST_NAME}"},
+                "who": {"use": "auth_anonymous", "subject": "${file:name.txt}"},
+                "unused": {"use": "auth_anonymous", "default_subject": "x${env:SGW_TEST_NAME}"},
                 "drivers": {"use": "discovery_static", "namespaces": {"default": ["127.0.0.1:1"]}}}), folder=folder)
             self.addCleanup(gateway.close)
             shown = "".join(run("config", *words, "--admin", f"unix:{folder}/admin.sock").stdout for words in ([], ["--json"]))
@@ -369,11 +406,13 @@ class ServeTo(unittest.TestCase):
             if process.poll() is not None:
                 said = pathlib.Path(folder, "log").read_text()
                 self.assertIn("Address already in use", said)
+                self.assertIn("write a configuration", said)
                 self.skipTest("the usual ports are taken")
             if not os.path.exists("/etc/spark-gateway/gateway.yaml") and not os.path.exists("/run/spark-gateway/admin.sock"):
                 answer = subprocess.run([BINARY, "endpoints", "--json"], cwd=folder, capture_output=True, text=True, timeout=60)
                 self.assertEqual(answer.returncode, 0, answer.stderr)
-                self.assertIn("localhost:1", json.loads(answer.stdout)["discoveries"][0]["json"])
+                state = json.loads(answer.stdout)["discoveries"][0]["state"]
+                self.assertEqual(state["namespaces"][0]["endpoints"][0]["address"], "localhost:1")
             process.terminate()
             self.assertEqual(process.wait(60), 0)
 

@@ -5,6 +5,7 @@ import json
 import os
 import pathlib
 import signal
+import subprocess
 import sys
 import time
 import unittest
@@ -12,7 +13,7 @@ import uuid
 
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent / "spark"))
-from gateway import POOL_STEPS, TENANTS, Gateway  # noqa: E402
+from gateway import BINARY, POOL_STEPS, TENANTS, Gateway  # noqa: E402
 from processes import wait_until, with_environment  # noqa: E402
 
 
@@ -40,7 +41,7 @@ class Pools(unittest.TestCase):
         return target
 
     def pool(self, target):
-        return json.loads(target.ask("pools")["pools"][0]["json"])["pools"][0]
+        return target.ask("pools")["pools"][0]["state"]["pools"][0]
 
     def children(self, name):
         return [line for line in with_environment(self.mark).values() if line.startswith(name)]
@@ -70,6 +71,10 @@ class Pools(unittest.TestCase):
         target = self.serve(["sh", "-c", "echo one; echo two; exit 3"], retry_max="10s")
         failures = wait_until(lambda: self.pool(target)["failures"] >= 5 and self.pool(target), 20, "five failures")
         self.assertIn("ended with exit code 3. Its last lines:\none\ntwo", failures["last_error"])
+        table = subprocess.run([BINARY, "pools", "--admin", f"unix:{target.folder}/admin.sock"], check=True, capture_output=True,
+                               text=True, timeout=20).stdout.splitlines()
+        self.assertEqual(len(table), 2)
+        self.assertIn("Its last lines: | one | two", table[1])
         self.assertLess(self.pool(target)["failures"], 12)  # 10 ms and its doubles are 10 s after ten of them
 
     def test_a_child_does_not_inherit_the_gateways_secrets(self):
@@ -79,6 +84,11 @@ class Pools(unittest.TestCase):
                             environment={"GIVEN": "to ${env:SGW_E2E_SECRET}"})
         wait_until(lambda: "Its last lines:" in self.pool(target)["last_error"], 20, "a failure")
         self.assertIn("[] [to hunter2]", self.pool(target)["last_error"])
+        self.assertEqual(target.stop(), 0)
+
+    def test_a_command_that_is_killed_is_said_to_be(self):
+        target = self.serve(["sh", "-c", "kill -9 $$"])
+        wait_until(lambda: "'sh' was killed, perhaps out of memory." in self.pool(target)["last_error"], 10, "the end of the child")
         self.assertEqual(target.stop(), 0)
 
     def test_a_released_pool_leaves_nothing(self):

@@ -130,7 +130,7 @@ class LostServers(gateway.GatewayTest):
 @gateway.needs_gateway
 class PoolEnds(unittest.TestCase):
     def servers(self, target, state):
-        described = json.loads(target.ask("pools")["pools"][0]["json"])
+        described = target.ask("pools")["pools"][0]["state"]
         return sum(pool[state] for pool in described["pools"])
 
     def test_servers_end_with_a_gateway_that_was_killed(self):
