@@ -238,7 +238,7 @@ TEST_CASE("a host of another major version hears what to do") {
                                  *static_cast<std::string*>(context) = sgw::detail::Text(status->message);
                                }};
   CHECK(Linked<Puppet>().entry(&table, &failure) == nullptr);
-  CHECK(said ==
-        "built with SDK 0.1.0 for plugin ABI 1.1, this gateway speaks 2.1; rebuild with the gateway's SDK, or use "
-        "a gateway that speaks 1.1");
+  const std::string minor = "." + std::to_string(SGW_ABI_MINOR);
+  CHECK(said == "built with SDK 0.1.0 for plugin ABI 1" + minor + ", this gateway speaks 2" + minor +
+                    "; rebuild with the gateway's SDK, or use a gateway that speaks 1" + minor);
 }
