@@ -135,7 +135,7 @@ TEST_CASE("an endpoint with an open connection is not unreachable, though it let
   CHECK(!rig.Get(waits, driver.address).ok());
   CHECK(rig.View(driver.address).failures == 1);
   CHECK(rig.heard.failed == 0);
-  CHECK(driver.links.size() == 2);  // and it got its pause
+  CHECK(driver.WaitFor([&] { return driver.links.size() == 2; }));  // and it got its pause
 }
 
 TEST_CASE("a failure long ago is no part of a run of failures") {
