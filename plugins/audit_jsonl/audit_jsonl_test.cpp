@@ -36,6 +36,22 @@ sgw::Record Refusal() {
           .message = "no"};
 }
 
+// A named pipe, its reader, and a record that is more than a pipe holds.
+struct Pipe {
+  Pipe() : path(dir.path() + "/fifo") {
+    REQUIRE(mkfifo(path.c_str(), 0600) == 0);
+    reader = open(path.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+    large.message = message;
+  }
+  ~Pipe() { close(reader); }
+
+  const TempDir dir;
+  const std::string path;
+  const std::string message = std::string(200'000, 'x');
+  sgw::Record large = Refusal();
+  int reader = -1;
+};
+
 }  // namespace
 
 TEST_CASE("a record is one line of JSON, and no byte of a client's leaves it") {
@@ -144,40 +160,27 @@ TEST_CASE("a line that an earlier process left without its end is ended first") 
 }
 
 TEST_CASE("a reader that reads no more does not keep the gateway from ending") {
-  const TempDir dir;
-  const std::string fifo = dir.path() + "/fifo";
-  REQUIRE(mkfifo(fifo.c_str(), 0600) == 0);
-  const int reader = open(fifo.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+  const Pipe pipe;
   TestHost host;
-  PluginUnderTest audit(host, Linked<JsonLines, JsonLinesSettings>(), R"({"path": ")" + fifo + R"("})");
+  PluginUnderTest audit(host, Linked<JsonLines, JsonLinesSettings>(), R"({"path": ")" + pipe.path + R"("})");
   REQUIRE(audit.Start().Wait().ok());
-  sgw::Record large = Refusal();
-  const std::string message(200'000, 'x');  // more than a pipe holds
-  large.message = message;
-  audit.Write(large);
+  audit.Write(pipe.large);
   audit.Write(Refusal());
   CHECK(audit.Quiesce().Wait().ok());
   CHECK(audit.Stop().Wait().ok());
   CHECK(host.Metric("spark_gateway_audit_written_total") == 0);
   CHECK(host.Metric("spark_gateway_audit_failures_total") >= 1);
-  CHECK(host.Logged("cannot write " + fifo) == 1);
-  close(reader);
+  CHECK(host.Logged("cannot write " + pipe.path) == 1);
 }
 
 TEST_CASE("while a slow reader keeps the queue full, records are dropped and counted") {
   for (const std::string on_full : {"drop", "refuse"}) {
-    const TempDir dir;
-    const std::string fifo = dir.path() + "/fifo";
-    REQUIRE(mkfifo(fifo.c_str(), 0600) == 0);
-    const int reader = open(fifo.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+    const Pipe pipe;
     TestHost host;
     PluginUnderTest audit(host, Linked<JsonLines, JsonLinesSettings>(),
-                          R"({"queue": 2, "on_full": ")" + on_full + R"(", "path": ")" + fifo + R"("})");
+                          R"({"queue": 2, "on_full": ")" + on_full + R"(", "path": ")" + pipe.path + R"("})");
     REQUIRE(audit.Start().Wait().ok());
-    sgw::Record large = Refusal();
-    const std::string message(200'000, 'x');  // more than a pipe holds
-    large.message = message;
-    audit.Write(large);
+    audit.Write(pipe.large);
     audit.Write(Refusal());
     audit.Write(Refusal());
     CHECK(host.Metric("spark_gateway_audit_dropped_total") == 1);
@@ -187,15 +190,14 @@ TEST_CASE("while a slow reader keeps the queue full, records are dropped and cou
     std::thread drain([&] {
       char bytes[64 * 1024];
       while (std::count(text.begin(), text.end(), '\n') < 2) {
-        const ssize_t size = read(reader, bytes, sizeof(bytes));
+        const ssize_t size = read(pipe.reader, bytes, sizeof(bytes));
         if (size > 0) text.append(bytes, static_cast<std::size_t>(size));
       }
     });
     CHECK(audit.Quiesce().Wait().ok());
     drain.join();
-    CHECK(text == sgw::plugins::LineOf(large) + sgw::plugins::LineOf(Refusal()));
+    CHECK(text == sgw::plugins::LineOf(pipe.large) + sgw::plugins::LineOf(Refusal()));
     CHECK(host.Metric("spark_gateway_audit_written_total") == 2);
     CHECK(audit.Admit({}).Wait().ok());
-    close(reader);
   }
 }

@@ -7,15 +7,6 @@ namespace {
 
 using namespace std::chrono_literals;
 
-template <typename Condition>
-bool Comes(Condition condition) {
-  for (int i = 0; i < 1000; ++i) {
-    if (condition()) return true;
-    std::this_thread::sleep_for(10ms);
-  }
-  return false;
-}
-
 TEST_CASE("SIGTERM: not ready, then no new streams, then running ones finish, then exit 0") {
   Recorder running, watch;
   sgw::testing::ScriptedServer driver;

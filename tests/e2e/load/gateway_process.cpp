@@ -41,6 +41,15 @@ std::string After(const std::string& text, const std::string& key) {
 
 }  // namespace
 
+bool Comes(const std::function<bool()>& condition) {
+  const auto end = std::chrono::steady_clock::now() + 30s;
+  while (!condition()) {
+    if (std::chrono::steady_clock::now() > end) return false;
+    std::this_thread::sleep_for(10ms);
+  }
+  return true;
+}
+
 GatewayProcess::GatewayProcess(const std::string& driver, const std::string& more, const std::string& routing) {
   std::ofstream(folder_.path() + "/gateway.yaml")
       << R"({"listeners": [{"address": "127.0.0.1:0"}], "workers": 1, "plugins": {
@@ -65,9 +74,9 @@ GatewayProcess::GatewayProcess(const std::string& driver, const std::string& mor
           ports.c_str(), nullptr);
     _exit(127);
   }
-  for (int i = 0; i < 2000 && !std::filesystem::exists(ports); ++i) std::this_thread::sleep_for(10ms);
+  const bool is_serving = Comes([&] { return std::filesystem::exists(ports); });
   INFO(ReadAll(folder_.path() + "/log"));
-  REQUIRE(std::filesystem::exists(ports));
+  REQUIRE(is_serving);
   const std::string text = ReadAll(ports);
   address = After(text, "address");
   http_ = After(text, "http");
@@ -84,9 +93,7 @@ void GatewayProcess::Signal(int signal) { kill(pid_, signal); }
 
 int GatewayProcess::WaitForExit() {
   int status = 0;
-  pid_t got = 0;
-  for (int i = 0; i < 3000 && (got = waitpid(pid_, &status, WNOHANG)) == 0; ++i) std::this_thread::sleep_for(10ms);
-  REQUIRE(got == pid_);
+  REQUIRE(Comes([&] { return waitpid(pid_, &status, WNOHANG) == pid_; }));
   pid_ = -1;
   return WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status);
 }

@@ -4,12 +4,16 @@
 #include <sgw/testing/temp_dir.h>
 #include <sys/types.h>
 
+#include <functional>
 #include <string>
 
 #include "tests/core/http2/pair.h"
 #include "tests/e2e/scripted_server/scripted_server.h"
 
 namespace sgw::core::testing {
+
+// Whether it comes to be true within half a minute; for what another process does, which tells nobody.
+bool Comes(const std::function<bool()>& condition);
 
 class GatewayProcess {
  public:

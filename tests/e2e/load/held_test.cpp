@@ -37,12 +37,7 @@ TEST_CASE("a client that reads none of its hundred streams slows nobody down, an
   }
   // Each has what its window lets in; the gateway holds as much again.
   for (Recorder& call : unread) REQUIRE(call.WaitFor([&] { return call.received >= 250'000 || call.is_closed; }));
-  double held = 0;
-  for (int i = 0; i < 500 && held < 20e6; ++i) {
-    held = gateway.Metric("spark_gateway_held_bytes");
-    std::this_thread::sleep_for(10ms);
-  }
-  CHECK(held >= 20e6);
+  CHECK(Comes([&] { return gateway.Metric("spark_gateway_held_bytes") >= 20e6; }));
 
   NoticesNothing(clients, gateway);
 
@@ -58,11 +53,7 @@ TEST_CASE("a client that reads none of its hundred streams slows nobody down, an
   CHECK(late.received > 20'000'000);
   clients.On([&] { lazy->Close(); });
   for (Recorder& call : unread) REQUIRE(call.WaitFor([&] { return call.is_closed; }));
-  for (int i = 0; i < 500 && held > 0; ++i) {
-    held = gateway.Metric("spark_gateway_held_bytes");
-    std::this_thread::sleep_for(10ms);
-  }
-  CHECK(held == 0);
+  CHECK(Comes([&] { return gateway.Metric("spark_gateway_held_bytes") == 0; }));
 }
 
 TEST_CASE("answers that have come and are not read count as held, though their driver is done") {
@@ -79,19 +70,10 @@ TEST_CASE("answers that have come and are not read count as held, though their d
     clients.Call(*lazy, call, "ExecutePlan", SparkRequest("alice", i), {{"x-script", "responses=3;bytes=120000"}});
   }
   REQUIRE(driver.WaitForEnded("ExecutePlan", kCalls));
-  double held = 0;
-  for (int i = 0; i < 500 && held < 9e6; ++i) {
-    held = gateway.Metric("spark_gateway_held_bytes");
-    std::this_thread::sleep_for(10ms);
-  }
-  CHECK(held >= 9e6);
+  CHECK(Comes([&] { return gateway.Metric("spark_gateway_held_bytes") >= 9e6; }));
   clients.On([&] { lazy->Close(); });
   for (Recorder& call : unread) REQUIRE(call.WaitFor([&] { return call.is_closed; }));
-  for (int i = 0; i < 500 && held > 0; ++i) {
-    held = gateway.Metric("spark_gateway_held_bytes");
-    std::this_thread::sleep_for(10ms);
-  }
-  CHECK(held == 0);
+  CHECK(Comes([&] { return gateway.Metric("spark_gateway_held_bytes") == 0; }));
 }
 
 TEST_CASE("a hundred calls that wait for a server to be made slow nobody down") {
@@ -104,8 +86,7 @@ TEST_CASE("a hundred calls that wait for a server to be made slow nobody down") 
     Recorder& call = waiting.emplace_back();
     clients.Call(*patient, call, "ExecutePlan", SparkRequest("alice", i), {{"x-spark-team", "slow"}});
   }
-  for (int i = 0; i < 1000 && gateway.Metric("spark_gateway_live_calls") < kCalls; ++i)
-    std::this_thread::sleep_for(10ms);
+  CHECK(Comes([&] { return gateway.Metric("spark_gateway_live_calls") >= kCalls; }));
 
   NoticesNothing(clients, gateway);
 
