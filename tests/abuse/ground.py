@@ -4,12 +4,11 @@ import contextlib
 import os
 import pathlib
 import sys
-import tempfile
 import threading
 import time
 import unittest
 
-from parts import Origin, memory, metrics, relay, spark, spark_gateway
+from parts import memory, metrics, relay, spark, spark_gateway, stand
 from processes import wait_until
 from wire import Wire, head, message
 
@@ -58,12 +57,7 @@ class Ground(unittest.TestCase):
 
     @classmethod
     def setUpClass(cls):
-        folder = tempfile.TemporaryDirectory(prefix="sgw-abuse-")
-        cls.addClassCleanup(folder.cleanup)
-        cls.origin = Origin(folder.name)
-        cls.addClassCleanup(cls.origin.stop)
-        cls.gateway = (spark_gateway if cls.is_spark else relay)(folder.name, cls.origin.address, limits=cls.limits, workers=1)
-        cls.addClassCleanup(cls.gateway.close)
+        stand(cls, spark_gateway if cls.is_spark else relay, limits=cls.limits, workers=1)
         cls.address = cls.gateway.plain
         with Wire(cls.address) as wire:
             wire.call(cls.healthy_block(), cls.healthy_body())

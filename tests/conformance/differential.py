@@ -7,10 +7,9 @@ frames, field by field, in their order.
 
 import base64
 import json
-import tempfile
 import unittest
 
-from parts import Origin, relay
+from parts import relay, stand
 from wire import Wire, head, message
 
 PLAIN = [("content-type", "application/grpc"), ("date", "never")]
@@ -28,12 +27,7 @@ def unpadded(data):
 class Differential(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
-        folder = tempfile.TemporaryDirectory(prefix="sgw-differential-")
-        cls.addClassCleanup(folder.cleanup)
-        cls.origin = Origin(folder.name)
-        cls.addClassCleanup(cls.origin.stop)
-        cls.gateway = relay(folder.name, cls.origin.address, limits={"header_bytes": "1MiB"})
-        cls.addClassCleanup(cls.gateway.close)
+        stand(cls, relay, limits={"header_bytes": "1MiB"})
 
     def setUp(self):
         self.wires = {"direct": Wire(self.origin.address), "plain": Wire(self.gateway.plain),

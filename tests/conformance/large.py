@@ -3,11 +3,10 @@
 
 import hashlib
 import json
-import tempfile
 import unittest
 import uuid
 
-from parts import Origin, field, memory, spark, spark_gateway, stamp
+from parts import field, memory, spark, spark_gateway, stamp, stand
 from wire import Wire, head, message
 
 MIB = 1 << 20
@@ -18,12 +17,7 @@ OK = [("grpc-status", "0")]
 class Large(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
-        folder = tempfile.TemporaryDirectory(prefix="sgw-large-")
-        cls.addClassCleanup(folder.cleanup)
-        origin = Origin(folder.name)
-        cls.addClassCleanup(origin.stop)
-        cls.gateway = spark_gateway(folder.name, origin.address)
-        cls.addClassCleanup(cls.gateway.close)
+        stand(cls, spark_gateway)
 
     def setUp(self):
         self.wire = Wire(self.gateway.plain)

@@ -3,6 +3,7 @@
 import os
 import pathlib
 import socket
+import tempfile
 import urllib.request
 
 from certificate import Certificate
@@ -56,6 +57,16 @@ def spark_gateway(folder, driver, **more):
         "pipeline": [{"auth": "who"}, {"discovery": "drivers"}, {"metrics": "meters"}], **more}, folder)
     gateway.plain = gateway.address
     return gateway
+
+
+def stand(case, serve, **more):
+    """Gives a class of tests an `origin`, and a `gateway` before it that `serve` (relay, spark_gateway) starts."""
+    folder = tempfile.TemporaryDirectory(prefix="sgw-origin-")
+    case.addClassCleanup(folder.cleanup)
+    case.origin = Origin(folder.name)
+    case.addClassCleanup(case.origin.stop)
+    case.gateway = serve(folder.name, case.origin.address, **more)
+    case.addClassCleanup(case.gateway.close)
 
 
 def field(number, value):
