@@ -40,7 +40,8 @@ Result<Endpoint> EndpointOf(const YAML::Node& node) {
                      "there is no '" + key + "'; a server has address, incarnation, weight, tls, server_name");
     }
   } else {
-    return Wrong(node, "a server is an address, or {address: ..., incarnation: ..., weight: ...}");
+    return Wrong(
+        node, "a server is an address, or {address: ..., incarnation: ..., weight: ..., tls: ..., server_name: ...}");
   }
   if (!IsAddress(endpoint.address)) {
     return Wrong(node, "'" + endpoint.address + "' is not host:port, [v6]:port or unix:/path");

@@ -93,7 +93,6 @@ class Ground(unittest.TestCase):
         Yields a list for what is to be closed at the end of the attack.
         """
         counted = self.incidents()
-        page = metrics(self.gateway)
         client = Healthy(self.address, self.healthy_block(), self.healthy_body(), 21_010) if healthy else None
         rss, cpu, mine = memory(self.gateway.pid), cpu_seconds(self.gateway.pid), time.process_time()
         with contextlib.ExitStack() as tools:
@@ -108,7 +107,6 @@ class Ground(unittest.TestCase):
             grown = memory(self.gateway.pid) - rss
         self.assertEqual(client.faults if client else [], [])
         self.new = {name: count - counted.get(name, 0) for name, count in self.incidents().items() if count != counted.get(name, 0)}
-        self.page = {name: value - page.get(name, 0) for name, value in metrics(self.gateway).items()}
         print(f"\n    gateway {spent:.2f} s CPU, {grown / MIB:+.1f} MiB; attacker {mine:.2f} s; "
               f"counted {self.new or 'nothing'}; {client.calls if client else 0} healthy calls ", end="", flush=True)
         self.assertLess(grown, self.grows_at_most)

@@ -77,14 +77,11 @@ class Response:
     def is_over(self):
         return self.has_ended or self.reset is not None
 
-    def __eq__(self, other):
-        return self.__dict__ == other.__dict__
-
 
 class Wire:
     """One connection. Unless `window` says less, the peer may send as much as it likes."""
 
-    def __init__(self, address, ca=None, window=2**31 - 1, begins=True, timeout=60):
+    def __init__(self, address, ca=None, window=2**31 - 1, timeout=60):
         host, port = address.rsplit(":", 1)
         self.socket = socket.create_connection((host, int(port)), timeout=timeout)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -98,10 +95,9 @@ class Wire:
         self.next = 1
         self._decoder = hpack.Decoder(max_header_list_size=1 << 24)
         self._buffer = bytearray()
-        if begins:
-            self.write(PREFACE, frame(SETTINGS, payload=setting((2, 0), (4, window), (6, 1 << 24))))
-            if self.credits:
-                self.write(frame(WINDOW_UPDATE, payload=struct.pack(">I", 2**31 - 1 - 65535)))
+        self.write(PREFACE, frame(SETTINGS, payload=setting((2, 0), (4, window), (6, 1 << 24))))
+        if self.credits:
+            self.write(frame(WINDOW_UPDATE, payload=struct.pack(">I", 2**31 - 1 - 65535)))
 
     def __enter__(self):
         return self

@@ -166,14 +166,7 @@ void Clients::Call(ClientConnection& connection, Recorder& call, std::string pat
   });
 }
 
-void Clients::On(const std::function<void()>& function) {
-  std::promise<void> done;
-  workers_[0].Post([&] {
-    function();
-    done.set_value();
-  });
-  done.get_future().get();
-}
+void Clients::On(const std::function<void()>& function) { RunOn(workers_[0], function); }
 
 std::chrono::milliseconds Clients::Ask(ClientConnection& connection, const std::string& path,
                                        const std::string& message, std::vector<HeaderField> more) {

@@ -16,7 +16,6 @@ import (
 	"net"
 	"net/http"
 	"os"
-	"sync/atomic"
 )
 
 // Fields are in the order of the script; the same name may come more than once.
@@ -30,8 +29,6 @@ type script struct {
 	Heard    bool        // trailer `x-heard` has the request's head
 	Reset    bool        // RST_STREAM after the messages, in place of trailers
 }
-
-var calls atomic.Int64
 
 func message(size int) []byte {
 	out := make([]byte, 5+size)
@@ -90,11 +87,6 @@ func perform(w http.ResponseWriter, r *http.Request, s script) {
 }
 
 func serve(w http.ResponseWriter, r *http.Request) {
-	if r.URL.Path == "/calls" {
-		fmt.Fprint(w, calls.Load())
-		return
-	}
-	calls.Add(1)
 	text := r.Header.Get("x-script")
 	if text == "" {
 		io.Copy(io.Discard, r.Body)
