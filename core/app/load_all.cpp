@@ -61,7 +61,7 @@ void CheckFiles(const Config& config, Complaints& complaints) {
   }
   if (config.upstream.has_tls()) {
     const auto tls = TlsContext::ForDrivers(TlsOf(config.upstream));
-    if (!tls) complaints.Error(config.upstream.place, tls.status().message());
+    if (!tls) complaints.Error(config.PlaceOf("upstream.tls"), tls.status().message());
   }
   if (!config.sessions.state.empty() && !IsWritable(config.sessions.state))
     complaints.Error(config.PlaceOf("sessions.state"), "sessions.state: cannot write " + config.sessions.state);

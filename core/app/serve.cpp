@@ -94,7 +94,7 @@ int Serve(const Words& words, Spawner* spawner) {
   Usage usage("serve", "takes Spark Connect calls and relays them");
   namespace po = boost::program_options;
   usage.Options()("config,c", po::value<std::string>(),
-                  "the configuration; /etc/spark-gateway/gateway.yaml where it is not given")(
+                  (std::string("the configuration; ") + kDefaultConfig + " where it is not given").c_str())(
       "to", po::value<std::string>(), "needs no file: relays 127.0.0.1:15002 to this one server, host:port")(
       "ports-file", po::value<std::string>(), "write the bound addresses here, as JSON, once it serves");
   if (const auto code = usage.Read(words)) return *code;

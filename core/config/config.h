@@ -86,7 +86,6 @@ struct UpstreamConfig {
   std::string ca;  // empty: servers are reached without TLS
   std::string certificate;
   std::string key;
-  Place place;  // of its `tls`
   bool has_tls() const { return !ca.empty(); }
 };
 

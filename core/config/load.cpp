@@ -142,8 +142,7 @@ void ReadPlugins(const Value& map, Config& config, Complaints& complaints) {
   for (const auto& member : map.map) ReadPlugin(member, config, complaints);
 }
 
-void CheckUpstreamTls(const Value& tls, Config& config, Complaints& complaints) {
-  config.upstream.place = tls.place;
+void CheckUpstreamTls(const Value& tls, Complaints& complaints) {
   if (!tls.Find("ca"))
     complaints.Error(tls.place, "upstream.tls needs 'ca', a PEM file with the authorities of servers");
   if ((tls.Find("certificate") == nullptr) != (tls.Find("key") == nullptr)) {
@@ -237,7 +236,7 @@ Config ReadConfigText(const std::string& text, const std::string& directory, Com
   for (std::string& one : config.plugin_directories) one = Absolute(one, directory);
   VisitSections(config, reader);
   const Value* const upstream = root->Find("upstream");
-  if (const Value* const tls = upstream ? upstream->Find("tls") : nullptr) CheckUpstreamTls(*tls, config, complaints);
+  if (const Value* const tls = upstream ? upstream->Find("tls") : nullptr) CheckUpstreamTls(*tls, complaints);
   CollectVariables(*root, config.secret_variables);
   for (const auto& section : root->map) {
     for (const auto& key : section.value.map) config.places[section.key + "." + key.key] = key.value.place;

@@ -47,7 +47,7 @@ void Connection::Output::LetGo() {
   Release(bytes());
 }
 
-void Connection::Output::OnMost() {
+void Connection::Output::OnCondemned() {
   // The bytes go with this turn of the loop; nobody else is to go for them.
   LetGo();
   connection.Close();

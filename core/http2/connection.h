@@ -70,7 +70,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   struct Output final : Holder {
     explicit Output(Connection& owner);
     ~Output() override;
-    void OnMost() override;
+    void OnCondemned() override;
     void LetGo();
     Connection& connection;
   };

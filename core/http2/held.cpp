@@ -23,12 +23,12 @@ constexpr std::size_t kMuch = 128 * 1024;
 }  // namespace
 
 // The holders of one worker, without those that were told to let go.
-class HolderRanking {
+class WorkerHolders {
  public:
-  explicit HolderRanking(Worker& worker) : worker_(worker) {}
+  explicit WorkerHolders(Worker& worker) : worker_(worker) {}
 
   // The holder holds more or less than before.
-  void Moved(Holder& holder) {
+  void Changed(Holder& holder) {
     const bool belongs = holder.bytes_ > 0 && !holder.is_condemned_;
     if (belongs == holder.is_linked()) return;
     belongs ? list_.push_back(holder) : void(list_.erase(list_.iterator_to(holder)));
@@ -69,7 +69,7 @@ HeldAccount::HeldAccount(Worker& worker, std::size_t bound, BufferBudget* proces
     : limit(bound),
       budget(process),
       on_incident(std::move(incident)),
-      ranking(process ? process->RankingOf(worker) : std::make_shared<HolderRanking>(worker)) {}
+      holders(process ? process->HoldersOf(worker) : std::make_shared<WorkerHolders>(worker)) {}
 
 void Holder::Count(std::size_t bytes) {
   if (bytes == 0) return;
@@ -80,8 +80,8 @@ void Holder::Count(std::size_t bytes) {
   bytes_ += bytes;
   account_->bytes += bytes;
   if (account_->budget) account_->budget->held.fetch_add(bytes, std::memory_order_relaxed);
-  account_->ranking->Add(bytes);
-  account_->ranking->Moved(*this);
+  account_->holders->Add(bytes);
+  account_->holders->Changed(*this);
 }
 
 void Holder::Hold(std::size_t bytes) {
@@ -92,11 +92,11 @@ void Holder::Hold(std::size_t bytes) {
   // Whoever is told may drop this holder.
   const auto account = account_;
   while (account->bytes > account->limit) {
-    Holder* const first = account->ranking->First(account.get());
+    Holder* const first = account->holders->First(account.get());
     if (!first) break;
     first->Condemn();
   }
-  if (budget && budget->is_over()) budget->Enforce(*account->ranking);
+  if (budget && budget->is_over()) budget->Enforce(*account->holders);
 }
 
 void Holder::Release(std::size_t bytes) {
@@ -108,32 +108,32 @@ void Holder::Release(std::size_t bytes) {
     taken_ = 0;
     caught_up_ = CoarseMilliseconds();
   }
-  account_->ranking->Subtract(bytes);
-  account_->ranking->Moved(*this);
+  account_->holders->Subtract(bytes);
+  account_->holders->Changed(*this);
 }
 
 void Holder::Condemn() {
   is_condemned_ = true;
-  account_->ranking->Moved(*this);
+  account_->holders->Changed(*this);
   if (account_->on_incident) account_->on_incident("held_bytes");
-  OnMost();
+  OnCondemned();
 }
 
-std::shared_ptr<HolderRanking> BufferBudget::RankingOf(Worker& worker) {
+std::shared_ptr<WorkerHolders> BufferBudget::HoldersOf(Worker& worker) {
   const std::lock_guard lock(mutex_);
-  for (const auto& ranking : rankings_) {
-    if (&ranking->worker_ == &worker) return ranking;
+  for (const auto& holders : holders_) {
+    if (&holders->worker_ == &worker) return holders;
   }
-  return rankings_.emplace_back(std::make_shared<HolderRanking>(worker));
+  return holders_.emplace_back(std::make_shared<WorkerHolders>(worker));
 }
 
-void BufferBudget::Enforce(HolderRanking& mine) {
+void BufferBudget::Enforce(WorkerHolders& mine) {
   while (is_over()) {
-    HolderRanking* worst = &mine;
+    WorkerHolders* worst = &mine;
     {
       const std::lock_guard lock(mutex_);
-      for (const auto& ranking : rankings_) {
-        if (ranking->total() > worst->total()) worst = ranking.get();
+      for (const auto& holders : holders_) {
+        if (holders->total() > worst->total()) worst = holders.get();
       }
     }
     if (worst != &mine) {

@@ -25,7 +25,7 @@ namespace sgw::core {
 
 class Worker;
 class Holder;
-class HolderRanking;
+class WorkerHolders;
 
 // The bound of the process. Safe for concurrent use; outlives the workers.
 class BufferBudget {
@@ -37,11 +37,11 @@ class BufferBudget {
   friend class Holder;
   friend struct HeldAccount;
   bool is_over() const { return held.load(std::memory_order_relaxed) > limit; }
-  std::shared_ptr<HolderRanking> RankingOf(Worker& worker);
-  void Enforce(HolderRanking& mine);
+  std::shared_ptr<WorkerHolders> HoldersOf(Worker& worker);
+  void Enforce(WorkerHolders& mine);
 
-  std::mutex mutex_;  // Guards rankings_.
-  std::vector<std::shared_ptr<HolderRanking>> rankings_;
+  std::mutex mutex_;  // Guards holders_.
+  std::vector<std::shared_ptr<WorkerHolders>> holders_;
 };
 
 // What the holders of one connection hold; it outlives the connection while one of them still holds something.
@@ -52,7 +52,7 @@ struct HeldAccount {
   const std::size_t limit;
   BufferBudget* const budget;  // null: none
   const std::function<void(const char*)> on_incident;
-  const std::shared_ptr<HolderRanking> ranking;
+  const std::shared_ptr<WorkerHolders> holders;
   Holder* output = nullptr;  // the connection itself, while it is open
 };
 
@@ -77,9 +77,9 @@ class Holder : public boost::intrusive::list_base_hook<> {
 
  private:
   friend class BufferBudget;
-  friend class HolderRanking;
+  friend class WorkerHolders;
   // A bound is reached and this one is to go: once.
-  virtual void OnMost() = 0;
+  virtual void OnCondemned() = 0;
   void Condemn();
 
   const std::shared_ptr<HeldAccount> account_;

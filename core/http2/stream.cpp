@@ -16,7 +16,7 @@ void Stream::SetHandler(StreamHandler* handler) {
   if (!handler_) Credit(held_bytes());
 }
 
-void Stream::OnMost() {
+void Stream::OnCondemned() {
   // There is one: without a handler nothing is held.
   const auto keep = shared_from_this();
   handler_->OnBudget();

@@ -110,7 +110,7 @@ class Stream : public std::enable_shared_from_this<Stream>, private Holder {
   friend struct Callbacks;
 
   void Resume();
-  void OnMost() override;
+  void OnCondemned() override;
   // Nobody wants to know when the kernel takes what is in frames: it is the connection's to account for.
   bool is_output_let_go() const { return !handler_ || is_reset_; }
   ErrorCode refusal_code() const;

@@ -39,10 +39,10 @@ Pipeline::Pipeline(const Config& config, std::shared_ptr<Generation> generation,
     : generation_(std::move(generation)),
       number_(NextNumber()),
       nobody_knew_(RefusalsOf(metrics, "auth")),
-      knew_(metrics.Counter("spark_gateway_remembered_identities_total",
-                            "Calls whose connection remembered who they are of.")),
       nobody_routed_(RefusalsOf(metrics, "router")),
-      nobody_had_(RefusalsOf(metrics, "discovery")) {
+      nobody_had_(RefusalsOf(metrics, "discovery")),
+      remembered_identities_(metrics.Counter("spark_gateway_remembered_identities_total",
+                                             "Calls whose connection remembered who they are of.")) {
   std::chrono::milliseconds longest{};
   std::chrono::milliseconds longest_create{};
   for (const StepConfig& step : config.pipeline) {
@@ -80,18 +80,18 @@ Pipeline::Pipeline(const Config& config, std::shared_ptr<Generation> generation,
 }
 
 // Each count only grows, so that their sum stands for all of them.
-Remembered::Asked Pipeline::Asks() const {
+Remembered::Asked Pipeline::AskedNow() const {
   std::uint64_t forgotten = 0;
   for (std::size_t i = 0; i < remembered_; ++i) forgotten += auth_[i].instance->identities_forgotten();
   return {number_, forgotten};
 }
 
 std::unique_ptr<Run> Pipeline::Authenticate(CallContext& context, Done done) const {
-  const Remembered::Asked asked = Asks();
+  const Remembered::Asked asked = AskedNow();
   if (Remembered* const known = context.remembered.get(); known && known->Knows(*context.facts, asked)) {
     context.identity = known->identity();
     context.only_bound = known->only_bound();
-    knew_.Add(1);
+    remembered_identities_.Add(1);
     done(Status());
     return nullptr;
   }

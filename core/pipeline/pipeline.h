@@ -93,9 +93,9 @@ class Pipeline {
   Instance* renderer() const { return renderer_; }
 
  private:
-  std::shared_ptr<Generation> generation_;
-  Remembered::Asked Asks() const;
+  Remembered::Asked AskedNow() const;
 
+  std::shared_ptr<Generation> generation_;
   const std::uint64_t number_;  // no other pipeline has it
   std::vector<Step> auth_;
   std::size_t remembered_ = 0;  // so many steps of auth_, from the first on, give answers that may be remembered
@@ -108,9 +108,9 @@ class Pipeline {
   std::chrono::milliseconds hold_{};
   // Refusals when every step of a kind said Next.
   Series& nobody_knew_;
-  Series& knew_;
   Series& nobody_routed_;
   Series& nobody_had_;
+  Series& remembered_identities_;
 };
 
 // Complains about an order that the plugins' tags forbid: an instance of another kind than its step, a step behind one

@@ -11,8 +11,9 @@ namespace sgw::core {
 [[noreturn]] void RunSpawnerProcess(int socket);
 
 // Messages are fields with a NUL after each: the first says what it is.
-//   to it:   "start" id kill_after directory argc argv... withheldc NAME... envc NAME=value... (with the output's
-//   descriptor), "end" id from it: "pid" id pid, "exit" id code signal, "failed" id text
+//   to it:   "start" id kill_after directory argc argv... withheldc NAME... envc NAME=value...
+//            (with the output's descriptor), "end" id
+//   from it: "pid" id pid, "exit" id code signal, "failed" id text
 // No field has a NUL, and no message is longer than kMaxMessage.
 constexpr std::size_t kMaxMessage = 256 * 1024;
 std::string PackFields(const std::vector<std::string>& fields);

@@ -63,8 +63,8 @@ class Sessions {
 
   // Finds the session of a call, or makes one where the method may; everything of design section 2, steps 3 to 6.
   // context.identity is there, with its claim filled in. Sets context.route and, at a refusal, context.refused_by.
-  // Asked on a worker. `done` is called there, once, and not after the Run was dropped, or before this returns; null
-  // then. The context and the fields outlive the Run.
+  // Asked on a worker. `done` is called there, once, perhaps before this returns, which then gives null; not after the
+  // Run was dropped. The context and the fields outlive the Run.
   std::unique_ptr<Run> Place(CallContext& context, const FirstFields& fields, const MethodFacts& method,
                              std::function<void(Result<Placement>)> done);
 

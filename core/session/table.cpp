@@ -222,8 +222,6 @@ bool SessionTable::Attach(SessionTicket& ticket) {
   return true;
 }
 
-void SessionTable::Detach(SessionTicket& ticket) { Leave(ticket.session_, &ticket); }
-
 void SessionTable::Leave(const EntryPtr& session, SessionTicket* ticket) {
   {
     const std::lock_guard lock(ShardOf(session->key).mutex);

@@ -91,9 +91,8 @@ class SessionTable {
   Status CheckClone(const EntryPtr& of, const std::string& new_session_id);
   // The router still sends the session where it is.
   void Checked(const EntryPtr& session, const RoutePtr& route, const std::vector<std::string>& groups);
-  // Hands the stream that was counted on to a ticket, until Detach. False: the session has ended meanwhile.
+  // Hands the stream that was counted on to a ticket, until Leave. False: the session has ended meanwhile.
   bool Attach(SessionTicket& ticket);
-  void Detach(SessionTicket& ticket);
   // A stream has gone: that of the ticket, or one that got none.
   void Leave(const EntryPtr& session, SessionTicket* ticket = nullptr);
   // Asks something of its operations, and gives the answer.

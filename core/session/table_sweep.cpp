@@ -50,7 +50,7 @@ void SessionTable::Restore() {
     session->created_wall = binding->created;
     session->created = Now() - (services_.clock->Wall() - binding->created);
     session->last_used = session->last_touched = Now();
-    // The first call has the router say the rest: header edits and policy are not written down.
+    // The first call has the router say the rest: header edits are not written down, and of the policy only limits.
     session->last_checked = Now() - config_.sessions.recheck - 1s;
     ++count_;
     ++restored;

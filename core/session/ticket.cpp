@@ -71,7 +71,7 @@ bool SessionTicket::Finished(const StreamEnd& end) {
     table_.End(session_, ending);
   }
   hold_.Release();
-  table_.Detach(*this);
+  table_.Leave(session_, this);
   return has_ended;
 }
 

@@ -73,7 +73,7 @@ class UpstreamPool {
   // weight. Null only when there are none besides those that were `tried`.
   const Endpoint* Choose(std::span<const Endpoint> endpoints, std::span<const Endpoint> tried = {});
 
-  // By TLS, with the certificate of this name: a connection for one name is none for another.
+  // Whether the endpoint is reached by TLS.
   bool UsesTls(const Endpoint& endpoint) const;
 
   // The endpoint is not used any more.

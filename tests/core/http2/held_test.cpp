@@ -20,7 +20,7 @@ class Remembers : public Holder {
   bool was_told = false;
 
  private:
-  void OnMost() override {
+  void OnCondemned() override {
     was_told = true;
     Release(bytes());
   }

@@ -109,7 +109,7 @@ TEST_CASE("responses that ended and wait for their reader are held within both b
   }
 }
 
-TEST_CASE("the stream that holds the most goes, on whichever worker it is") {
+TEST_CASE("a stream of the worker that holds the most goes, wherever the bound was reached") {
   BufferBudget budget;
   // The workers may still be counting what they have just received or dropped.
   const auto holds = [&](Rig& one, Rig& other, std::size_t bytes) {
