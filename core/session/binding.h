@@ -24,6 +24,8 @@ struct Binding {
   std::string sharing_key;
   std::string address;
   std::string incarnation;
+  Tls tls = Tls::kConfigured;
+  std::string server_name;
   std::string lease_id;  // empty for a discovered server
   std::string source;    // name of the instance that gave the server
   WallTime created{};

@@ -27,12 +27,12 @@ void Operations::Open(const std::string& id, bool is_start, SteadyTime now, Hold
   at->second.is_known |= is_start;
 }
 
-bool Operations::Close(const std::string& id, Closing how, bool is_known, SteadyTime now) {
+bool Operations::Close(const std::string& id, Closing how, bool is_known, SteadyTime now, Hold& hold) {
   const auto at = running_.find(id);
   // What ran then was told of.
   if (is_over_) return is_known && !has_ended(id) && (at == running_.end() || !at->second.is_known);
   if (at == running_.end()) {
-    if (how == Closing::kPauses && is_kept(id)) running_.emplace(id, Operation{now, 0, is_known});
+    if (how == Closing::kPauses && is_kept(id)) running_.emplace(id, Operation{now, 0, is_known, std::move(hold)});
     return how != Closing::kPauses && is_known && NoteEnded(id);
   }
   Operation& operation = at->second;

@@ -28,8 +28,9 @@ class Operations {
     kFails,   // the driver's error: the operation's, unless another stream took over
     kEnds,
   };
-  // A stream of it has closed. `is_known`: it was the start, or the driver has answered for it. True: it ended now.
-  bool Close(const std::string& id, Closing how, bool is_known, SteadyTime now);
+  // A stream of it has closed. `is_known`: it was the start, or the driver has answered for it. One that runs on and
+  // was not known takes the hold. True: it ended now.
+  bool Close(const std::string& id, Closing how, bool is_known, SteadyTime now, Hold& hold);
   // All of it is released. True: it ended now.
   bool Release(const std::string& id);
   // The session has ended; gives those that end with it.

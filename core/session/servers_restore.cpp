@@ -46,6 +46,8 @@ ServerPtr Servers::Restore(const Binding& binding) {
     Endpoint endpoint;
     endpoint.address = binding.address;
     endpoint.incarnation = binding.incarnation;
+    endpoint.tls = binding.tls;
+    endpoint.server_name = binding.server_name;
     const auto server = std::make_shared<BoundServer>(
         binding.sharing_key, endpoint, pipeline_->generation().Find(binding.source), binding.source, binding.lease_id);
     server->is_confirmed_ = false;

@@ -1,5 +1,6 @@
 #include "core/session/sessions.h"
 
+#include <algorithm>
 #include <chrono>
 #include <future>
 #include <thread>
@@ -93,7 +94,11 @@ std::unique_ptr<Run> Sessions::Place(CallContext& context, const FirstFields& fi
 }
 
 Status Sessions::CountCall(const CallContext& context) const {
-  return table_->limits().For(*context.identity, context.route->policy).CountCall(table_->Now());
+  const Policy& policy = context.route->policy;
+  const bool is_counted =
+      policy.calls_per_second || std::any_of(policy.limits.begin(), policy.limits.end(),
+                                             [](const Limit& limit) { return limit.calls_per_second.has_value(); });
+  return is_counted ? table_->limits().For(*context.identity, policy).CountCall(table_->Now()) : Status();
 }
 
 bool Sessions::is_leased(const std::string& address) const { return table_->servers().is_leased(address); }

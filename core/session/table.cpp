@@ -24,10 +24,23 @@ std::string Joined(std::initializer_list<std::string_view> parts) {
 Binding BindingOf(const SessionEntry& session) {
   const Identity& who = *session.identity;
   const BoundServer& server = *session.server;
-  // The trace id of a new trace is a random one.
-  return {TraceParent(""),    session.session_id,      who.realm,  who.subject,    who.user_name,      who.groups,
-          *session.route,     session.routing_headers, server.key, server.address, server.incarnation, server.lease_id,
-          server.source_name, session.created_wall};
+  const auto endpoint = server.endpoint();
+  return {.id = TraceParent(""),  // that of a new trace is a random one
+          .session_id = session.session_id,
+          .realm = who.realm,
+          .subject = who.subject,
+          .user_name = who.user_name,
+          .groups = who.groups,
+          .route = *session.route,
+          .routing_headers = session.routing_headers,
+          .sharing_key = server.key,
+          .address = server.address,
+          .incarnation = server.incarnation,
+          .tls = endpoint->tls,
+          .server_name = endpoint->server_name,
+          .lease_id = server.lease_id,
+          .source = server.source_name,
+          .created = session.created_wall};
 }
 
 }  // namespace

@@ -57,7 +57,7 @@ bool SessionTicket::Finished(const StreamEnd& end) {
     const bool is_known = is_start || !end.operation_id.empty();
     // Without an id there is nothing to come back to.
     has_ended = id.empty() ? how != kPauses : table_.WithOperations(*session_, [&](Operations& all) {
-      return all.Close(id, how, is_known, table_.Now());
+      return all.Close(id, how, is_known, table_.Now(), hold_);
     });
   } else if (method_.method == SparkMethod::kReleaseExecute && is_release_all_ && is_good) {
     has_ended = table_.WithOperations(*session_, [&](Operations& all) { return all.Release(operation_id_); });

@@ -182,11 +182,27 @@ TEST_CASE("a session with more operations than are remembered loses count of the
   for (int i = 0; i < 2'000; ++i) all.Open(std::to_string(i), true, now, hold);
   CHECK(all.size() == 1'000);
   using enum Operations::Closing;
-  CHECK(all.Close("1999", kEnds, true, now));
-  CHECK_FALSE(all.Close("1999", kEnds, true, now));
+  CHECK(all.Close("1999", kEnds, true, now, hold));
+  CHECK_FALSE(all.Close("1999", kEnds, true, now, hold));
   CHECK(all.EndAll().size() == 1'000);
-  CHECK(all.Close("1998", kEnds, true, now));
-  CHECK_FALSE(all.Close("1", kEnds, true, now));
+  CHECK(all.Close("1998", kEnds, true, now, hold));
+  CHECK_FALSE(all.Close("1", kEnds, true, now, hold));
   all.Open(std::string(65, 'x'), true, now, hold);
   CHECK(all.size() == 1'000);
+}
+
+TEST_CASE("an operation whose id only its driver has said is counted while it runs on") {
+  MetricsRegistry metrics;
+  Limits limits(metrics, 10);
+  const auto allowance =
+      std::make_shared<const Allowance>(limits.For(Identity{.subject = "alice"}, Policy{.max_operations = 1}));
+  Hold hold;
+  REQUIRE(Allowance::Take(allowance, Limited::kOperations, hold).ok());
+  Operations all;
+  using enum Operations::Closing;
+  CHECK_FALSE(all.Close(kOp, kPauses, true, SteadyTime(), hold));
+  hold.Release();
+  CHECK_FALSE(allowance->Check(Limited::kOperations).ok());
+  CHECK(all.Close(kOp, kEnds, true, SteadyTime(), hold));
+  CHECK(allowance->Check(Limited::kOperations).ok());
 }

@@ -102,6 +102,8 @@ TEST_CASE("a binding and a tombstone read as they were written") {
                         .sharing_key = std::string("k\0k", 3),
                         .address = "a:1",
                         .incarnation = "i",
+                        .tls = Tls::kOff,
+                        .server_name = "driver.acme.com",
                         .lease_id = "lease",
                         .source = "pool1",
                         .created = WallTime(123456789us)};
