@@ -19,6 +19,8 @@ struct Callbacks {
     Connection& connection = Of(user);
     const bool is_headers = head->type == NGHTTP2_HEADERS;
     if (!connection.is_server_ || (!is_headers && head->type != NGHTTP2_DATA)) return 0;
+    // Here, as a stream that is refused for being one too many never begins, and was not skipped.
+    if (is_headers) connection.past_streams_.Opened(head->stream_id);
     const auto end = connection.past_streams_.Of(head->stream_id);
     if (end == PastStreams::End::kUncertain || connection.streams_.count(head->stream_id) != 0) return 0;
     if (end == PastStreams::End::kSkipped) {
@@ -35,7 +37,6 @@ struct Callbacks {
     Connection& connection = Of(user);
     if (frame->headers.cat == NGHTTP2_HCAT_REQUEST) {
       connection.MakeStream(frame->hd.stream_id, Stream::kDefaultWindow);
-      connection.past_streams_.Opened(frame->hd.stream_id);
     } else if (const auto stream = Find(connection, frame->hd.stream_id)) {
       stream->incoming_ = {};
     }
@@ -84,7 +85,6 @@ struct Callbacks {
   static void Refuse(Connection& connection, Stream& stream, const char* reason) {
     connection.Incident(reason);
     stream.refusal_ = reason;
-    stream.incoming_ = {};
   }
 
   static int Bears(Connection& connection) { return connection.BearsUseless() ? 0 : NGHTTP2_ERR_CALLBACK_FAILURE; }

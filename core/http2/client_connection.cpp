@@ -262,13 +262,15 @@ void ClientConnection::OnClosed() {
     setup_.on_closed = nullptr;
     std::string why = "the connection ended at once";
     if (setup_.is_tls && transport_) {
-      // With TLS 1.3 a server says after the handshake, if at all, that it does not take our certificate.
+      // With TLS 1.3 a server says after the handshake, if at all, that it does not take our certificate. One that
+      // says nothing may as well have no server behind it any more.
       const std::string& said = transport_->tls_error();
-      distrust_ =
-          "TLS with '" + setup_.server_name + "': " +
-          (said.empty() ? "it ended the connection after the handshake: does it want another certificate of ours?"
-                        : said);
-      why = kNoTls;
+      if (said.empty()) {
+        why = "it ended the connection after the TLS handshake; if it runs, does it want another certificate of ours?";
+      } else {
+        distrust_ = "TLS with '" + setup_.server_name + "': " + said;
+        why = kNoTls;
+      }
     }
     return on_ready(Unavailable("cannot connect to " + setup_.address + ": " + why));
   }

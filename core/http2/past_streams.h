@@ -20,8 +20,9 @@ class PastStreams {
     kSkipped,  // never opened, and cannot be any more
   };
 
-  // The peer opened this stream; ids only grow.
+  // The peer opened this stream, or goes on with it.
   void Opened(std::int32_t id) {
+    if (id <= newest_) return;
     if (id > newest_ + 2) {
       skipped_from_ = newest_ + 2;
       skipped_to_ = id - 2;

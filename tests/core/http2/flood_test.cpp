@@ -82,6 +82,20 @@ TEST_CASE("streams that nghttp2 resets for a peer that never reads do not queue 
   CHECK(client.HasEnded());
 }
 
+TEST_CASE("what still comes for a stream that was one too many costs the other streams nothing") {
+  ConnectionOptions options;
+  options.max_streams = 1;
+  Target target(options);
+  RawClient client(target.pair.address);  // does not know of the limit yet
+  client.Write(FrameOf(FrameType::kHeaders, kEndHeaders, 1, RequestHead()));
+  client.Write(FrameOf(FrameType::kHeaders, kEndHeaders, 3, RequestHead()));
+  CHECK(client.ReadStream(3) == "reset 7");
+  client.Write(FrameOf(FrameType::kReset, 0, 1, BigEndian(8)));
+  client.Write(FrameOf(FrameType::kHeaders, kEndHeaders, 5, RequestHead()));
+  client.Write(FrameOf(FrameType::kData, 0, 3, "late"));
+  CHECK(client.Ping());
+}
+
 TEST_CASE("streams that are opened and reset without an end end the connection") {
   Target target;
   RawClient client(target.pair.address);

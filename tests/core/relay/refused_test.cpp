@@ -149,7 +149,7 @@ TEST_CASE("headers that are illegal, too many or too large end their stream alon
       CHECK(bad.headers.Find("grpc-status-details-bin"));
       const auto lines = rig.Audit(2);  // the neighbour's session is the other one
       CHECK(std::count_if(lines.begin(), lines.end(), [](const std::string& line) {
-              return line.find("call_refused") == 0 &&
+              return line.find("call_refused /spark.connect.SparkConnectService/Config ") == 0 &&
                      line.find(" refused_by=http code=RESOURCE_EXHAUSTED") != std::string::npos;
             }) == 1);
     }
