@@ -50,7 +50,8 @@ struct OidcSettings {
               "ended: `refuse`, or `grace` for as long as `grace` says."),
       Setting("grace", &OidcSettings::grace, "How long sessions may go on after their token, with on_expired: grace."),
       Setting("delegation", &OidcSettings::delegation, kDelegationDoc),
-      Setting("remember", &OidcSettings::remember, "How long a token that was checked is not checked again."),
+      Setting("remember", &OidcSettings::remember,
+              "How long a token that was checked is not checked again, over all connections."),
       Setting("remember_tokens", &OidcSettings::remember_tokens, "How many are remembered at most."));
 
   Status Validate() const;

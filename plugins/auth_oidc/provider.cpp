@@ -167,9 +167,17 @@ void Provider::Take(const HttpResponse& response) {
 
 void Provider::Fail(const Status& why) {
   bool was_failing = false;
+  bool are_stale = false;
   {
     const std::lock_guard lock(mutex_);
     was_failing = !std::exchange(last_error_, why.message()).empty();
+    are_stale = keys_ && host_.Now() - fetched_at_ > settings_.keep_keys;
+    if (are_stale) keys_ = nullptr;
+  }
+  // Connections that remember a token ask again.
+  if (are_stale) {
+    ++generation_;
+    host_.ForgetIdentities();
   }
   failed_.Add();
   ++failures_;
