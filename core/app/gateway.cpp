@@ -65,10 +65,6 @@ Gateway::Gateway(Config config, InspectedPlugins plugins, Spawner* spawner)
 
 Gateway::~Gateway() {
   Stop();
-  // Instances are destroyed on the control thread, so it goes last.
-  sessions_.reset();
-  pipeline_.reset();
-  generation_.reset();
   control_.Stop();
 }
 
@@ -187,6 +183,10 @@ void Gateway::Stop() {
   relay_.reset();
   upstreams_.reset();
   workers_.reset();
+  // Instances are destroyed on the control thread, so it goes last.
+  sessions_.reset();
+  pipeline_.reset();
+  generation_.reset();
 }
 
 GatewayStatus Gateway::GetStatus() {

@@ -1,5 +1,6 @@
 #include <pthread.h>
 #include <spdlog/spdlog.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 
 #include <csignal>
@@ -110,6 +111,8 @@ int Serve(const Words& words, Spawner* spawner) {
   Say(complaints, log);
   if (complaints.has_errors()) return 2;
   RaiseDescriptorLimit();
+  // As the spawner: what our environment has is for us alone. No core is dumped then.
+  if (!loaded.config.secret_variables.empty()) prctl(PR_SET_DUMPABLE, 0);
   std::signal(SIGPIPE, SIG_IGN);
 
   Gateway gateway(std::move(loaded.config), std::move(loaded.plugins), spawner);

@@ -88,8 +88,9 @@ Generation::~Generation() {
     kept->insert(kept->end(), instances_.begin(), instances_.end());
     return;
   }
-  services_.OnControl([this] {
-    while (!instances_.empty()) instances_.pop_back();
+  // The task owns them: where a plugin's end hangs, it is not waited for, and nothing is taken away under it.
+  services_.OnControl([all = std::move(instances_)]() mutable {
+    while (!all.empty()) all.pop_back();
   });
 }
 

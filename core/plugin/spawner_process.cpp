@@ -170,6 +170,9 @@ void RunSpawnerProcess(int socket) {
   setsid();
   prctl(PR_SET_CHILD_SUBREAPER, 1);
   prctl(PR_SET_NAME, "sgw-spawner");
+  // A child that runs as we do cannot read our environment, which may have secrets that are withheld from its own. The
+  // keepers inherit this; a program that is executed does not.
+  prctl(PR_SET_DUMPABLE, 0);
   // Of the gateway's descriptors only the standard ones stay, which are there in any case.
   int null = 0;
   while (null >= 0 && null < kSocket) null = open("/dev/null", O_RDWR);
