@@ -28,17 +28,6 @@ class Service final : public api::Admin::Service {
  public:
   explicit Service(AdminBackend& backend) : backend_(backend) {}
 
-  grpc::Status GetStatus(ServerContext*, const api::GetStatusRequest*, api::GetStatusResponse* out) override {
-    const GatewayStatus status = backend_.GetStatus();
-    out->set_version(status.version);
-    out->set_started_unix_ms(status.started_unix_ms);
-    out->set_ready(status.not_ready.empty());
-    for (const auto& why : status.not_ready) out->add_not_ready(why);
-    out->set_live_calls(status.live_calls);
-    out->set_connections(status.connections);
-    return grpc::Status::OK;
-  }
-
   grpc::Status ListPlugins(ServerContext*, const api::ListPluginsRequest*, api::ListPluginsResponse* out) override {
     for (const PluginView& view : backend_.ListPlugins()) {
       auto* plugin = out->add_plugins();
@@ -101,6 +90,7 @@ class Service final : public api::Admin::Service {
       endpoint->set_connections(view.connections);
       endpoint->set_streams(view.streams);
       endpoint->set_failures(static_cast<std::int64_t>(view.failures));
+      endpoint->set_last_error(view.last_error);
     }
     for (const DescribedView& view : backend_.DescribeDiscoveries()) Add(out->add_discoveries(), view);
     return grpc::Status::OK;

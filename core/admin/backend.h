@@ -3,7 +3,6 @@
 
 #include <sgw/status.h>
 
-#include <cstdint>
 #include <string>
 #include <vector>
 
@@ -11,14 +10,6 @@
 #include "core/upstream/endpoint_table.h"
 
 namespace sgw::core {
-
-struct GatewayStatus {
-  std::string version;
-  std::int64_t started_unix_ms = 0;
-  std::vector<std::string> not_ready;  // a sentence each; empty: ready
-  std::int64_t live_calls = 0;
-  std::int64_t connections = 0;
-};
 
 struct PluginView {
   std::string instance;
@@ -46,7 +37,8 @@ struct MetricsPage {
 class AdminBackend {
  public:
   virtual ~AdminBackend() = default;
-  virtual GatewayStatus GetStatus() = 0;
+  // Why the gateway is not ready, a sentence each; empty: it is.
+  virtual std::vector<std::string> NotReady() = 0;
   virtual std::vector<PluginView> ListPlugins() = 0;
   virtual std::vector<SessionView> ListSessions() = 0;
   virtual Status EndSession(const std::string& session_id, const std::string& subject) = 0;

@@ -38,10 +38,10 @@ Response Answer(http::status code, const std::string& body, const std::string& t
 }
 
 Response Readiness(AdminBackend& backend, bool is_verbose) {
-  const GatewayStatus status = backend.GetStatus();
-  std::string body = status.not_ready.empty() ? "ready\n" : "not ready\n";
-  for (const auto& why : status.not_ready) body += is_verbose ? "- " + why + "\n" : "";
-  return Answer(status.not_ready.empty() ? http::status::ok : http::status::service_unavailable, body);
+  const std::vector<std::string> reasons = backend.NotReady();
+  std::string body = reasons.empty() ? "ready\n" : "not ready\n";
+  for (const auto& why : reasons) body += is_verbose ? "- " + why + "\n" : "";
+  return Answer(reasons.empty() ? http::status::ok : http::status::service_unavailable, body);
 }
 
 Response Page(AdminBackend& backend) {

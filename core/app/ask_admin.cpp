@@ -62,7 +62,8 @@ std::vector<Row> TableOf(const api::ListPoolsResponse& reply) {
 
 // Those that a discovery knows, used or not, and then those that have another source, such as a pool.
 std::vector<Row> TableOf(const api::ListEndpointsResponse& reply) {
-  std::vector<Row> rows = {{"ADDRESS", "NAMESPACE", "SOURCE", "STATE", "CONNECTIONS", "STREAMS", "FAILURES"}};
+  std::vector<Row> rows = {
+      {"ADDRESS", "NAMESPACE", "SOURCE", "STATE", "CONNECTIONS", "STREAMS", "FAILURES", "LAST ERROR"}};
   using Key = std::pair<std::string, std::string>;  // address, incarnation
   std::map<Key, const api::Endpoint*> used;
   for (const auto& e : reply.endpoints()) used.emplace(Key(e.address(), e.incarnation()), &e);
@@ -72,7 +73,8 @@ std::vector<Row> TableOf(const api::ListEndpointsResponse& reply) {
     const auto found = used.find(key);
     const api::Endpoint e = found == used.end() ? api::Endpoint() : *found->second;
     rows.push_back({key.first, name_space, source, found == used.end() ? "unused" : e.state(),
-                    std::to_string(e.connections()), std::to_string(e.streams()), std::to_string(e.failures())});
+                    std::to_string(e.connections()), std::to_string(e.streams()), std::to_string(e.failures()),
+                    e.last_error()});
   };
   for (const auto& described : reply.discoveries()) {
     const auto json = Json::Parse(described.json());

@@ -189,21 +189,17 @@ void Gateway::Stop() {
   generation_.reset();
 }
 
-GatewayStatus Gateway::GetStatus() {
-  GatewayStatus status;
-  status.version = Version();
-  status.started_unix_ms = std::chrono::duration_cast<std::chrono::milliseconds>(started_.time_since_epoch()).count();
-  if (!is_serving_) status.not_ready.emplace_back("the gateway is starting");
-  if (is_draining_) status.not_ready.emplace_back("the gateway is draining");
+std::vector<std::string> Gateway::NotReady() {
+  std::vector<std::string> reasons;
+  if (!is_serving_) reasons.emplace_back("the gateway is starting");
+  if (is_draining_) reasons.emplace_back("the gateway is draining");
   if (generation_) {
     for (const auto& instance : generation_->instances()) {
       if (instance->state() == Instance::State::kServing) continue;
-      status.not_ready.push_back("the plugin '" + instance->name() + "' is " + instance->state_name());
+      reasons.push_back("the plugin '" + instance->name() + "' is " + instance->state_name());
     }
   }
-  status.live_calls = is_serving_ ? relay_->live_calls() : 0;
-  status.connections = is_serving_ ? door_->open_connections() : 0;
-  return status;
+  return reasons;
 }
 
 std::vector<PluginView> Gateway::ListPlugins() {

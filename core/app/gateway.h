@@ -52,7 +52,7 @@ class Gateway final : public AdminBackend {
 
   const Config& config() const { return config_; }
 
-  GatewayStatus GetStatus() override;
+  std::vector<std::string> NotReady() override;
   std::vector<PluginView> ListPlugins() override;
   std::vector<SessionView> ListSessions() override;
   Status EndSession(const std::string& session_id, const std::string& subject) override;
@@ -87,7 +87,6 @@ class Gateway final : public AdminBackend {
   std::unique_ptr<AdminServer> admin_;
   std::mutex metrics_mutex_;  // One page at a time.
   Ports ports_;
-  const std::chrono::system_clock::time_point started_ = std::chrono::system_clock::now();
   std::atomic<bool> is_serving_{false};
   std::atomic<bool> is_draining_{false};
   bool is_stopped_ = false;

@@ -69,9 +69,8 @@ TEST_CASE("the socket of a gateway that was killed is replaced") {
   const auto server = AdminServer::Start(f.address(), f.backend);
   REQUIRE_MESSAGE(server, server.status().message());
   grpc::ClientContext context;
-  api::GetStatusResponse reply;
-  CHECK(f.Stub()->GetStatus(&context, {}, &reply).ok());
-  CHECK(reply.ready());
+  api::ListPluginsResponse reply;
+  CHECK(f.Stub()->ListPlugins(&context, {}, &reply).ok());
 }
 
 TEST_CASE("the socket of a gateway that runs is refused to a second one, and still answers") {
@@ -83,8 +82,8 @@ TEST_CASE("the socket of a gateway that runs is refused to a second one, and sti
   CHECK(second.status().message() ==
         "admin.address: " + f.path() + " belongs to a gateway that runs; give each its own");
   grpc::ClientContext context;
-  api::GetStatusResponse reply;
-  CHECK(f.Stub()->GetStatus(&context, {}, &reply).ok());
+  api::ListPluginsResponse reply;
+  CHECK(f.Stub()->ListPlugins(&context, {}, &reply).ok());
 }
 
 TEST_CASE("a file that is no socket is never removed") {
@@ -149,16 +148,18 @@ TEST_CASE("a caller who does not read its list does not keep the others waiting"
 
 TEST_CASE("each question has its answer, and a refusal its code") {
   Fixture f;
-  f.backend.status.not_ready = {"the gateway is draining"};
+  EndpointView& endpoint = f.backend.endpoints.emplace_back();
+  endpoint.failures = 3;
+  endpoint.last_error = "refused";
   const auto server = AdminServer::Start(f.address(), f.backend);
   REQUIRE(server);
   const auto stub = f.Stub();
   {
     grpc::ClientContext context;
-    api::GetStatusResponse reply;
-    CHECK(stub->GetStatus(&context, {}, &reply).ok());
-    CHECK_FALSE(reply.ready());
-    CHECK(reply.not_ready(0) == "the gateway is draining");
+    api::ListEndpointsResponse reply;
+    CHECK(stub->ListEndpoints(&context, {}, &reply).ok());
+    CHECK(reply.endpoints(0).failures() == 3);
+    CHECK(reply.endpoints(0).last_error() == "refused");
   }
   {
     grpc::ClientContext context;

@@ -10,8 +10,9 @@ namespace sgw::core::testing {
 
 class FakeBackend : public AdminBackend {
  public:
-  GatewayStatus status;
+  std::vector<std::string> not_ready;
   std::vector<SessionView> sessions;
+  std::vector<EndpointView> endpoints;
   std::string page = "up 1\n";
 
   // From now on a page is made only when the test lets it.
@@ -26,7 +27,7 @@ class FakeBackend : public AdminBackend {
     changed_.notify_all();
   }
 
-  GatewayStatus GetStatus() override { return status; }
+  std::vector<std::string> NotReady() override { return not_ready; }
   std::vector<PluginView> ListPlugins() override {
     return {{"who", "auth_token", "auth", "/x/auth_token.so", "1.0", "0.1", {"next"}, "serving"}};
   }
@@ -36,7 +37,7 @@ class FakeBackend : public AdminBackend {
   }
   std::vector<DescribedView> DescribePools() override { return {{"warm", "{}"}}; }
   std::vector<DescribedView> DescribeDiscoveries() override { return {}; }
-  std::vector<EndpointView> ListEndpoints() override { return {}; }
+  std::vector<EndpointView> ListEndpoints() override { return endpoints; }
   std::string EffectiveConfig(bool as_json) override { return as_json ? "{}\n" : "workers: 0\n"; }
   Result<MetricsPage> Metrics() override {
     std::unique_lock lock(mutex_);

@@ -89,7 +89,7 @@ TEST_CASE("probes and the metrics page are answered") {
 
 TEST_CASE("a gateway that is not ready says so, and why when it is asked") {
   Fixture f;
-  f.backend.status.not_ready = {"the gateway is draining", "the plugin 'warm' is starting"};
+  f.backend.not_ready = {"the gateway is draining", "the plugin 'warm' is starting"};
   CHECK(f.Get("/readyz").rfind("HTTP/1.1 503 ", 0) == 0);
   CHECK(Ends(f.Get("/readyz"), "\r\n\r\nnot ready\n"));
   CHECK(Ends(f.Get("/readyz?verbose"), "not ready\n- the gateway is draining\n- the plugin 'warm' is starting\n"));
