@@ -7,6 +7,8 @@
 
 namespace sgw::core {
 
+std::string_view NameOf(ErrorCode code) { return nghttp2_http2_strerror(static_cast<std::uint32_t>(code)); }
+
 void Stream::SetHandler(StreamHandler* handler) {
   const bool was_let_go = is_output_let_go();
   handler_ = handler;

@@ -38,6 +38,8 @@ enum class ErrorCode : std::uint32_t {
   kEnhanceYourCalm = 11,
   kInadequateSecurity = 12,
 };
+// "REFUSED_STREAM".
+std::string_view NameOf(ErrorCode code);
 
 enum class CloseReason : std::uint8_t {
   kEnded,           // both sides ended as they should

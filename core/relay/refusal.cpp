@@ -11,34 +11,6 @@ namespace {
 
 constexpr std::size_t kMaxMessage = 2000;
 
-std::string_view NameOf(ErrorCode code) {
-  switch (code) {
-    case ErrorCode::kNoError:
-      return "NO_ERROR";
-    case ErrorCode::kProtocolError:
-      return "PROTOCOL_ERROR";
-    case ErrorCode::kInternalError:
-      return "INTERNAL_ERROR";
-    case ErrorCode::kFlowControlError:
-      return "FLOW_CONTROL_ERROR";
-    case ErrorCode::kStreamClosed:
-      return "STREAM_CLOSED";
-    case ErrorCode::kFrameSizeError:
-      return "FRAME_SIZE_ERROR";
-    case ErrorCode::kRefusedStream:
-      return "REFUSED_STREAM";
-    case ErrorCode::kCancel:
-      return "CANCEL";
-    case ErrorCode::kCompressionError:
-      return "COMPRESSION_ERROR";
-    case ErrorCode::kEnhanceYourCalm:
-      return "ENHANCE_YOUR_CALM";
-    case ErrorCode::kInadequateSecurity:
-      return "INADEQUATE_SECURITY";
-  }
-  return "an unknown code";
-}
-
 StatusCode CodeOfReset(ErrorCode code) {
   switch (code) {
     case ErrorCode::kRefusedStream:
