@@ -9,12 +9,6 @@
 
 namespace sgw::core {
 
-struct Complaint {
-  Place place;
-  std::string text;  // one line that a terminal shows as it is
-  bool is_warning = false;
-};
-
 // Keeps the first hundred and counts the rest.
 class Complaints {
  public:
@@ -26,7 +20,6 @@ class Complaints {
   bool has_errors() const { return has_errors_; }
   // More would only be counted: who can leave the looking does.
   bool is_full() const { return all_.size() >= kMost; }
-  const std::vector<Complaint>& all() const { return all_; }
   const std::string& file() const { return file_; }
   struct Line {
     std::string text;
@@ -38,6 +31,11 @@ class Complaints {
   std::string Text() const;
 
  private:
+  struct Complaint {
+    Place place;
+    std::string text;  // one line that a terminal shows as it is
+    bool is_warning = false;
+  };
   static constexpr std::size_t kMost = 100;
   void Add(Place place, const std::string& text, bool is_warning);
 

@@ -246,11 +246,6 @@ Config ReadConfigText(const std::string& text, const std::string& directory, Com
   return config;
 }
 
-std::optional<Config> ParseConfig(const std::string& text, const std::string& directory, Complaints& complaints) {
-  Config config = ReadConfigText(text, directory, complaints);
-  return complaints.has_errors() ? std::nullopt : std::optional(std::move(config));
-}
-
 Config ReadConfig(const std::string& path, Complaints& complaints) {
   const auto text = ReadText(path, complaints);
   if (!text) return {};

@@ -14,8 +14,6 @@ namespace sgw::core {
 Config ReadConfig(const std::string& path, Complaints& complaints);
 // The same of a text; relative paths start at `directory`.
 Config ReadConfigText(const std::string& text, const std::string& directory, Complaints& complaints);
-// None: there were errors, and `complaints` has all of them. Warnings alone do not stop it.
-std::optional<Config> ParseConfig(const std::string& text, const std::string& directory, Complaints& complaints);
 
 // The admin.address of a configuration file, whatever else is in it: who asks a running gateway need not have its
 // secrets. None: `complaints` has the reason.

@@ -68,7 +68,6 @@ class FirstReader : public FieldScanner::Visitor {
       SmallMessage user;
       user.Read(capture_);
       if (!user.strings[1].empty()) fields.user_id = user.strings[1];
-      if (!user.strings[2].empty()) fields.user_name = user.strings[2];
     } else if (number == facts_.client_type_field) {
       fields.client_type = capture_.substr(0, 256);
     } else if (number == facts_.operation_id_field) {

@@ -11,9 +11,8 @@
 namespace sgw::core {
 
 struct FirstFields {
-  std::string session_id;  // a UUID
-  std::string user_id;     // as the client claims
-  std::string user_name;
+  std::string session_id;   // a UUID
+  std::string user_id;      // as the client claims
   std::string client_type;  // at most 256 bytes
   std::string operation_id;
   std::string new_session_id;     // CloneSession

@@ -31,7 +31,6 @@ class Transport {
   ssize_t Handshake();
   // The protocol that ALPN chose; empty without TLS or ALPN.
   std::string_view protocol() const;
-  bool is_tls() const { return ssl_ != nullptr; }
   ssl_st* tls() const { return ssl_; }
   TlsPeer tls_peer() const;
   // What TLS found wrong when it failed, in OpenSSL's words; empty when it found nothing and the peer just ended.

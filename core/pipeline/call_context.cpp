@@ -93,10 +93,4 @@ std::string StampedUserId(const Identity& identity) {
   return id;
 }
 
-Status WithCallId(const Status& status, const std::string& call_id) {
-  const std::string message = status.message() + " [call " + call_id + "]";
-  if (status.retry_delay()) return {status.code(), message, RetryIn(*status.retry_delay())};
-  return {status.code(), message};
-}
-
 }  // namespace sgw::core

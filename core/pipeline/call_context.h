@@ -44,7 +44,4 @@ Status FillClaim(std::shared_ptr<const Identity>& identity, const std::string& c
 // control characters; these are written as %XX.
 std::string StampedUserId(const Identity& identity);
 
-// The message with " [call 7f3a91]" at its end.
-Status WithCallId(const Status& status, const std::string& call_id);
-
 }  // namespace sgw::core

@@ -47,8 +47,6 @@ class Journal {
   // Waits until what was changed before is written, or could not be.
   void Flush();
 
-  const std::string& path() const { return path_; }
-
  private:
   Journal(std::string path, int lock, MetricsRegistry& metrics, Source source);
   void Add(std::string line);

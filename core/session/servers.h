@@ -99,7 +99,6 @@ class Servers final : public EndpointListener {
   void LoseEndpoint(const std::string& address, const std::string& incarnation, const std::string& why);
   // A discovery says so: a discovered server whose address has another incarnation now is lost.
   void LoseReplaced(const std::vector<Endpoint>& endpoints);
-  void OnReachable(const std::string&, const std::string&) override {}
   void OnUnreachable(const std::string& address, const std::string& incarnation, SteadyTime since,
                      const Status& why) override;
 

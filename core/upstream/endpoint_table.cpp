@@ -84,7 +84,6 @@ void EndpointTable::Reached(EndpointState& state) {
     state.distrust_.clear();
   }
   if (was_failing) spdlog::info("endpoint {}: reachable again", state.address);
-  if (listener_) listener_->OnReachable(state.address, state.incarnation);
 }
 
 void EndpointTable::Failed(EndpointState& state, SteadyTime started, const Status& why, const std::string& distrust) {
@@ -123,8 +122,8 @@ std::vector<EndpointView> EndpointTable::Snapshot() const {
   views.reserve(states.size());
   for (const auto& state : states) {
     const std::lock_guard lock(state->mutex_);
-    EndpointView view{state->address, state->incarnation,     "idle", state->connections, state->streams,
-                      state->bound,   state->total_failures_, {}};
+    EndpointView view{state->address, state->incarnation,     "idle", state->connections,
+                      state->streams, state->total_failures_, {}};
     if (state->failures_ > 0) {
       view.state = "failing";
       view.last_error = state->distrust_.empty() ? state->last_error_ : state->distrust_;

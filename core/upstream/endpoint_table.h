@@ -23,13 +23,11 @@ namespace sgw::core {
 
 class UpstreamPool;
 
-// Hears how attempts to connect end. On a worker, without any lock of this room. What is heard lately may be stale by
-// the time it is acted on: a newer event may be on its way on another worker.
+// Hears of attempts to connect that fail. On a worker, without any lock of this room. What is heard lately may be stale
+// by the time it is acted on: a newer event may be on its way on another worker.
 class EndpointListener {
  public:
   virtual ~EndpointListener() = default;
-  // A connection was opened.
-  virtual void OnReachable(const std::string& address, const std::string& incarnation) = 0;
   // An attempt failed, and so has every attempt since `since`, when the first of them began; there were no long gaps
   // between them, and no connection is open. Not told of a server that is there and is not trusted.
   virtual void OnUnreachable(const std::string& address, const std::string& incarnation, SteadyTime since,
@@ -79,7 +77,6 @@ struct EndpointView {
   std::string state;  // "connected", "idle", "failing"
   int connections = 0;
   int streams = 0;
-  int sessions = 0;
   std::uint64_t failures = 0;  // attempts to connect, since it is known
   std::string last_error;      // empty unless failing
 };

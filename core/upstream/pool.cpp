@@ -179,7 +179,7 @@ void UpstreamPool::OnClosed(const std::shared_ptr<Group>& group, Link* link) {
   Recount(*group);
   if (!group->waiters.empty()) {
     Connect(group);
-  } else if (!was_idle && !is_closing_) {
+  } else if (!was_idle) {
     KeepTrying(group);
   }
 }
@@ -296,16 +296,6 @@ void UpstreamPool::Withdraw(const std::string& address, const std::string& incar
     }
   }
   for (const auto& connection : ready) connection->CloseWhenIdle();
-}
-
-void UpstreamPool::CloseAll() {
-  is_closing_ = true;
-  std::vector<std::shared_ptr<ClientConnection>> all;
-  for (const auto& [key, group] : groups_) {
-    group->retry.Cancel();
-    for (const auto& link : group->links) all.push_back(link->connection);
-  }
-  for (const auto& connection : all) connection->CloseWhenIdle();
 }
 
 void UpstreamPool::Sweep() {

@@ -78,8 +78,6 @@ class UpstreamPool {
 
   // The endpoint is not used any more.
   void Withdraw(const std::string& address, const std::string& incarnation);
-  // Closes what has no stream and the rest at the end of its last one. For the end of the process.
-  void CloseAll();
 
   Worker& worker() { return worker_; }
 
@@ -105,7 +103,6 @@ class UpstreamPool {
   std::unordered_map<std::string, std::shared_ptr<Group>> groups_;
   std::size_t next_choice_ = 0;
   Timer sweep_;
-  bool is_closing_ = false;
 };
 
 // The pools of the process, one for each worker.

@@ -19,6 +19,13 @@ pipeline:
   - discovery: drivers
 )";
 
+// None: there were errors.
+inline std::optional<Config> ParseConfig(const std::string& text, const std::string& directory,
+                                         Complaints& complaints) {
+  Config config = ReadConfigText(text, directory, complaints);
+  return complaints.has_errors() ? std::nullopt : std::optional(std::move(config));
+}
+
 // Everything that is said about a text; "" when it is fine.
 inline std::string Said(const std::string& text, const std::string& directory = "/etc/gateway") {
   Complaints complaints("gateway.yaml");

@@ -15,7 +15,6 @@ Message Begun() {
   Message message;
   message.set_session_id(kSession);
   message.mutable_user_context()->set_user_id("ann");
-  message.mutable_user_context()->set_user_name("Ann");
   message.set_client_type("_SPARK_CONNECT_PYTHON spark/4.2.0");
   return message;
 }
@@ -33,7 +32,6 @@ TEST_CASE("the first message says who asks for which session") {
   REQUIRE(fields.has_value());
   CHECK(fields->session_id == kSession);
   CHECK(fields->user_id == "ann");
-  CHECK(fields->user_name == "Ann");
   CHECK(fields->client_type == "_SPARK_CONNECT_PYTHON spark/4.2.0");
   CHECK(fields->operation_id == "11112233-4455-6677-8899-aabbccddeeff");
   CHECK_FALSE(fields->has_observed_id);
@@ -73,7 +71,6 @@ TEST_CASE("repeated fields are read as protobuf reads them") {
   REQUIRE(fields.has_value());
   CHECK(fields->session_id == parsed.session_id());
   CHECK(fields->user_id == parsed.user_context().user_id());
-  CHECK(fields->user_name == parsed.user_context().user_name());
   CHECK(fields->is_release_all);
 }
 
@@ -99,7 +96,6 @@ TEST_CASE("whoever asks is read whatever else a user_context has, or the message
     const auto fields = Read("Config", request.SerializeAsString());
     REQUIRE(fields.has_value());
     CHECK(fields->user_id == "ann");
-    CHECK(fields->user_name == "Ann");
   }
   extension->set_value(std::string(40'000, 'x'));
   const std::string framed = Framed(request.SerializeAsString());

@@ -86,10 +86,3 @@ TEST_CASE("a claim that is too long or no text is refused, not cut") {
     CHECK(claimed->subject.empty());
   }
 }
-
-TEST_CASE("a status shows its call, and keeps its code and its pause") {
-  const Status status = WithCallId(Unavailable("Wait.", RetryIn(5s)), "7f3a91");
-  CHECK(status.message() == "Wait. [call 7f3a91]");
-  CHECK(status.code() == StatusCode::kUnavailable);
-  CHECK(status.retry_delay() == 5s);
-}

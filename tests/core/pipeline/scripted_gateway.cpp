@@ -27,9 +27,8 @@ ScriptedGateway::ScriptedGateway(const std::string& pipeline, const std::string&
   const std::string text = "listeners: [{address: \"127.0.0.1:0\", open: true}]\nplugin_directories: [" +
                            std::string(SGW_PLUGIN_DIRECTORY) + "]\n" + PluginsText(*scripts_) + "pipeline:\n" +
                            pipeline + more;
-  auto parsed = ParseConfig(text, "/", complaints);
-  REQUIRE_MESSAGE(parsed, complaints.Text());
-  config = *std::move(parsed);
+  config = ReadConfigText(text, "/", complaints);
+  REQUIRE_MESSAGE(!complaints.has_errors(), complaints.Text());
   Complaints own("gateway.yaml");
   InspectedPlugins plugins = InspectPlugins(config, own);
   REQUIRE_MESSAGE(!own.has_errors(), own.Text());

@@ -62,8 +62,6 @@ class GatewayRig {
     OnClient([this] { client.reset(); });
     relay->GiveUp();
     door->Close();
-    for (std::size_t i = 0; i < workers_.size(); ++i) RunOn(workers_[i], [this, i] { (*pools_)[i].CloseAll(); });
-    for (std::size_t i = 0; i < workers_.size(); ++i) RunOn(workers_[i], [] {});
     workers_.Stop();
     client_worker_.Stop();
     door.reset();
@@ -150,10 +148,8 @@ class GatewayRig {
     text << "  - discovery: servers\n";
     if (options.has_audit) text << "  - audit: trail\n";
     Complaints complaints("test.yaml");
-    auto config = ParseConfig(text.str(), folder_.path(), complaints);
-    INFO(complaints.Text());
-    REQUIRE(config);
-    config_ = *config;
+    config_ = ReadConfigText(text.str(), folder_.path(), complaints);
+    REQUIRE_MESSAGE(!complaints.has_errors(), complaints.Text());
     InspectedPlugins plugins = InspectPlugins(config_, complaints);
     INFO(complaints.Text());
     auto generation = Generation::Create(config_, std::move(plugins), *services_, complaints);

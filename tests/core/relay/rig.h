@@ -89,8 +89,6 @@ class Rig {
         if (auto server = weak.lock()) server->Close();
       }
     });
-    RunOn(gateway(), [this] { pools_[0].CloseAll(); });
-    RunOn(gateway(), [] {});
     workers_.Stop();
   }
 

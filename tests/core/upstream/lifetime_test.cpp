@@ -105,16 +105,5 @@ TEST_CASE("a driver is pinged after silence, and only while calls run") {
   CHECK(driver.Count(RawFrame::kPing) == 1);
 }
 
-TEST_CASE("at the end everything closes, what is busy after its last stream") {
-  Caller caller;
-  RawDriver driver({});
-  PoolRig rig;
-  REQUIRE(rig.Get(caller, driver.address).ok());
-  rig.On([&] { rig.pools[0].CloseAll(); });
-  CHECK(!caller.stream.is_closed);
-  rig.End(caller);
-  REQUIRE(driver.WaitFor([&] { return driver.ended == 1; }));
-}
-
 }  // namespace
 }  // namespace sgw::core::testing

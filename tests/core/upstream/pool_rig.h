@@ -57,30 +57,20 @@ class Caller final : public UpstreamWaiter {
 // Remembers what is heard of endpoints.
 class Heard final : public EndpointListener {
  public:
-  void OnReachable(const std::string&, const std::string&) override {
-    Note([this] { ++reached; });
-  }
   void OnUnreachable(const std::string&, const std::string&, SteadyTime since, const Status&) override {
-    Note([&] {
-      ++failed;
-      runs.push_back(since);
-    });
+    const std::lock_guard lock(mutex_);
+    ++failed;
+    runs.push_back(since);
+    changed_.notify_all();
   }
   bool WaitFor(const std::function<bool()>& condition) {
     std::unique_lock lock(mutex_);
     return changed_.wait_for(lock, 60s, condition);
   }
-  int reached = 0;
   int failed = 0;
   std::vector<SteadyTime> runs;
 
  private:
-  template <typename F>
-  void Note(F change) {
-    const std::lock_guard lock(mutex_);
-    change();
-    changed_.notify_all();
-  }
   std::mutex mutex_;  // Guards all that is heard.
   std::condition_variable changed_;
 };
@@ -92,13 +82,7 @@ class PoolRig {
     table.SetListener(&heard);
     workers_.Start();
   }
-  ~PoolRig() {
-    for (std::size_t i = 0; i < workers_.size(); ++i) {
-      On([this, i] { pools[i].CloseAll(); }, i);
-      On([] {}, i);
-    }
-    workers_.Stop();
-  }
+  ~PoolRig() { workers_.Stop(); }
 
   void On(const std::function<void()>& function, std::size_t worker = 0) { RunOn(workers_[worker], function); }
   // Asks for a stream; the answer may come later.
