@@ -83,6 +83,41 @@ def varint(value):
     return bytes(out) + bytes([value])
 
 
+def fields_of(payload):
+    """[(number, value)] of a message's fields with a length or a varint."""
+    def take():
+        nonlocal at
+        value, shift = 0, 0
+        while True:
+            byte = payload[at]
+            at += 1
+            value |= (byte & 0x7F) << shift
+            shift += 7
+            if byte < 0x80:
+                return value
+    at, found = 0, []
+    while at < len(payload):
+        tag = take()
+        assert tag & 7 in (0, 2), f"a field of wire type {tag & 7}"
+        value = take()
+        if tag & 7 == 2:
+            value, at = bytes(payload[at:at + value]), at + value
+        found.append((tag >> 3, value))
+    return found
+
+
+def messages_of(data):
+    """The payloads of the whole gRPC messages in `data`."""
+    at, found = 0, []
+    while at + 5 <= len(data):
+        size = int.from_bytes(data[at + 1:at + 5], "big")
+        if at + 5 + size > len(data):
+            break
+        found.append(bytes(data[at + 5:at + 5 + size]))
+        at += 5 + size
+    return found
+
+
 def spark(session, user="alice", rest=b""):
     """A request message of any method of Spark Connect."""
     return field(1, session) + field(2, field(1, user)) + rest

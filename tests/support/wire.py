@@ -78,26 +78,16 @@ class Response:
         return self.has_ended or self.reset is not None
 
 
-class Wire:
-    """One connection. Unless `window` says less, the peer may send as much as it likes."""
+class End:
+    """One end of a connection. Unless `window` says less, the peer may send as much as it likes."""
 
-    def __init__(self, address, ca=None, window=2**31 - 1, timeout=60):
-        host, port = address.rsplit(":", 1)
-        self.socket = socket.create_connection((host, int(port)), timeout=timeout)
-        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        if ca:
-            context = ssl.create_default_context(cafile=ca)
-            context.set_alpn_protocols(["h2"])
-            self.socket = context.wrap_socket(self.socket, server_hostname="localhost")
+    def __init__(self, connected, window=2**31 - 1):
+        self.socket = connected
         self.streams, self.goaway, self.has_ended = {}, None, False
         self.send_window, self.stream_windows, self.initial_window = 65535, {}, 65535
         self.credits = window == 2**31 - 1
-        self.next = 1
         self._decoder = hpack.Decoder(max_header_list_size=1 << 24)
         self._buffer = bytearray()
-        self.write(PREFACE, frame(SETTINGS, payload=setting((2, 0), (4, window), (6, 1 << 24))))
-        if self.credits:
-            self.write(frame(WINDOW_UPDATE, payload=struct.pack(">I", 2**31 - 1 - 65535)))
 
     def __enter__(self):
         return self
@@ -119,20 +109,13 @@ class Wire:
         except OSError:
             return False
 
-    def open(self, block, is_end=False):
-        """A new stream with this head; its id."""
-        stream, self.next = self.next, self.next + 2
-        self.streams[stream] = Response()
-        self.write(headers(stream, block, END_HEADERS | (END_STREAM if is_end else 0)))
-        return stream
-
     def send(self, stream, data, is_end=True):
         """As DATA frames, as far and as soon as the peer's windows let them."""
         view, at = memoryview(data), 0
         while True:
             left = min(self.send_window, self.stream_windows.get(stream, self.initial_window), len(view) - at, 16384)
             if left <= 0 and at < len(view):
-                if self.streams[stream].is_over or not self.read_some():
+                if self.wants_no_more(stream) or not self.read_some():
                     return
                 continue
             is_last = at + left == len(view)
@@ -143,11 +126,8 @@ class Wire:
             if is_last:
                 return
 
-    def call(self, block, body=b"", is_end=True):
-        """A whole call: its Response."""
-        stream = self.open(block)
-        self.send(stream, body, is_end)
-        return self.wait(stream)
+    def wants_no_more(self, stream):
+        return self.streams[stream].is_over
 
     def wait(self, stream, condition=lambda response: response.is_over):
         response = self.streams[stream]
@@ -236,3 +216,34 @@ class Wire:
                 response.has_ended |= bool(self._is_last)
         if kind == DATA and flags & END_STREAM:
             response.has_ended = True
+
+
+class Wire(End):
+    """A client's end, that speaks first."""
+
+    def __init__(self, address, ca=None, window=2**31 - 1, timeout=60):
+        host, port = address.rsplit(":", 1)
+        connected = socket.create_connection((host, int(port)), timeout=timeout)
+        connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if ca:
+            context = ssl.create_default_context(cafile=ca)
+            context.set_alpn_protocols(["h2"])
+            connected = context.wrap_socket(connected, server_hostname="localhost")
+        super().__init__(connected, window)
+        self.next = 1
+        self.write(PREFACE, frame(SETTINGS, payload=setting((2, 0), (4, window), (6, 1 << 24))))
+        if self.credits:
+            self.write(frame(WINDOW_UPDATE, payload=struct.pack(">I", 2**31 - 1 - 65535)))
+
+    def open(self, block, is_end=False):
+        """A new stream with this head; its id."""
+        stream, self.next = self.next, self.next + 2
+        self.streams[stream] = Response()
+        self.write(headers(stream, block, END_HEADERS | (END_STREAM if is_end else 0)))
+        return stream
+
+    def call(self, block, body=b"", is_end=True):
+        """A whole call: its Response."""
+        stream = self.open(block)
+        self.send(stream, body, is_end)
+        return self.wait(stream)
