@@ -71,6 +71,12 @@ Status StatusOfClose(const StreamClose& close, std::string_view address) {
   }
 }
 
+Status RefusedToken(std::string_view address) {
+  return FailedPrecondition("The driver " + std::string(address) +
+                            " does not take the token that the gateway has for it. Nothing is wrong with your own "
+                            "credential: tell whoever runs the gateway.");
+}
+
 StatusCode CodeOfTrailers(const HeaderBlock& trailers) {
   const std::string_view text = trailers.Get("grpc-status");
   int code = -1;

@@ -18,6 +18,9 @@ HeaderBlock StatusFields(const Status& status, std::string_view call_id, std::st
 // gRPC's HTTP/2 mapping says of its code. Never DEADLINE_EXCEEDED: clients would loop.
 Status StatusOfClose(const StreamClose& close, std::string_view address);
 
+// A driver does not take the token that the gateway has for it.
+Status RefusedToken(std::string_view address);
+
 // The code in a response's trailers; UNKNOWN when it is missing or no number of gRPC's.
 StatusCode CodeOfTrailers(const HeaderBlock& trailers);
 

@@ -111,6 +111,11 @@ void StreamPair::OnRequestSent(std::size_t bytes) { client_->Credit(request_.Sen
 
 void StreamPair::OnResponseHead(HeaderBlock headers, bool is_end) {
   if (state_ != State::kRelaying) return;
+  // The caller's credential never went there: it is not what the driver does not take.
+  if (is_end && !endpoint_.token.empty() && CodeOfTrailers(headers) == StatusCode::kUnauthenticated) {
+    has_driver_ended_ = true;
+    return Refuse(RefusedToken(endpoint_.address), "upstream");
+  }
   has_response_started_ = true;
   if (!is_end) return client_->SendHeaders(headers, false);
   outcome_.code = CodeOfTrailers(headers);

@@ -86,6 +86,26 @@ TEST_CASE("a driver with a token gets it, and the client's stays here") {
   CHECK(rig.driver.served[0]->headers.Get("authorization") == "Bearer drivers-own");
 }
 
+TEST_CASE("a driver that does not take the gateway's token is not said to refuse the caller's") {
+  const Pair::ServeFn refuse = [](Recorder& server) {
+    server.stream->SendHeaders({{":status", "200"}, {"grpc-status", "16"}, {"grpc-message", "Invalid token"}}, true);
+  };
+  GatewayRig::Options options;
+  options.driver_token = "drivers-own";
+  GatewayRig with_token(refuse, options);
+  Recorder call;
+  with_token.Call(call, "Config", "alice", Request("alice"));
+  CHECK(with_token.CodeOf(call) == "9");
+  CHECK(with_token.MessageOf(call).find("Nothing is wrong with your own credential") != std::string::npos);
+  CHECK(with_token.MessageOf(call).find("drivers-own") == std::string::npos);
+
+  GatewayRig without(refuse);
+  Recorder other;
+  without.Call(other, "Config", "alice", Request("alice"));
+  CHECK(without.CodeOf(other) == "16");
+  CHECK(without.MessageOf(other) == "Invalid token");
+}
+
 TEST_CASE("who takes the client's word stamps what it claims") {
   GatewayRig rig(Echo);
   Recorder call;
