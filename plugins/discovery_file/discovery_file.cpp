@@ -5,7 +5,6 @@
 #include <cerrno>
 #include <cstring>
 #include <fstream>
-#include <set>
 #include <sstream>
 #include <stdexcept>
 
@@ -13,12 +12,28 @@ namespace sgw::plugins {
 namespace {
 
 constexpr std::size_t kMaxFile = 16 << 20;
+constexpr std::size_t kMaxToken = 64 << 10;
+constexpr auto kMembers = "address, incarnation, weight, tls, server_name, token_file";
 
 Status Wrong(const YAML::Node& node, const std::string& why) {
   return InvalidArgument("line " + std::to_string(node.Mark().line + 1) + ": " + why);
 }
 
-Result<Endpoint> EndpointOf(const YAML::Node& node) {
+// What a file has; FAILED_PRECONDITION when it cannot be read or has more bytes than these.
+Result<std::string> ReadFile(const std::string& path, std::size_t max_bytes) {
+  std::ifstream file(path, std::ios::binary);
+  file.peek();  // A folder can be opened.
+  if (!file.is_open() || file.bad()) return FailedPrecondition("cannot read " + path + ": " + std::strerror(errno));
+  std::string text(max_bytes + 1, '\0');
+  file.read(text.data(), static_cast<std::streamsize>(text.size()));
+  text.resize(static_cast<std::size_t>(file.gcount()));
+  if (text.size() > max_bytes) {
+    return FailedPrecondition(path + " has more than " + std::to_string(max_bytes >> 10) + " KiB");
+  }
+  return text;
+}
+
+Result<Endpoint> EndpointOf(const YAML::Node& node, const TokenReader& read_token) {
   Endpoint endpoint;
   if (node.IsScalar()) {
     endpoint.address = node.as<std::string>();
@@ -35,13 +50,15 @@ Result<Endpoint> EndpointOf(const YAML::Node& node) {
         endpoint.tls = member.second.as<bool>() ? Tls::kOn : Tls::kOff;
       else if (key == "server_name")
         endpoint.server_name = member.second.as<std::string>();
-      else
-        return Wrong(member.first,
-                     "there is no '" + key + "'; a server has address, incarnation, weight, tls, server_name");
+      else if (key == "token_file") {
+        auto token = read_token(member.second.as<std::string>());
+        if (!token) return Wrong(member.second, token.status().message());
+        endpoint.token = *std::move(token);
+      } else
+        return Wrong(member.first, "there is no '" + key + "'; a server has " + kMembers);
     }
   } else {
-    return Wrong(
-        node, "a server is an address, or {address: ..., incarnation: ..., weight: ..., tls: ..., server_name: ...}");
+    return Wrong(node, std::string("a server is an address, or a map of ") + kMembers);
   }
   if (!IsAddress(endpoint.address)) {
     return Wrong(node, "'" + endpoint.address + "' is not host:port, [v6]:port or unix:/path");
@@ -51,7 +68,7 @@ Result<Endpoint> EndpointOf(const YAML::Node& node) {
 
 }  // namespace
 
-Result<ServerTable> ReadServers(const std::string& text) {
+Result<ServerTable> ReadServers(const std::string& text, const TokenReader& read_token) {
   ServerTable table;
   try {
     const YAML::Node root = YAML::Load(text);
@@ -62,7 +79,7 @@ Result<ServerTable> ReadServers(const std::string& text) {
       auto [at, is_new] = table.try_emplace(name);
       if (!is_new) return Wrong(member.first, "'" + name + "' stands here a second time");
       for (const YAML::Node& one : member.second) {
-        auto endpoint = EndpointOf(one);
+        auto endpoint = EndpointOf(one, read_token);
         if (!endpoint) return endpoint.status();
         at->second.push_back(*std::move(endpoint));
       }
@@ -82,13 +99,10 @@ File::File(const FileSettings& settings, Host& host)
 }
 
 Status File::Load() {
-  std::ifstream file(path_, std::ios::binary);
-  file.peek();  // A folder can be opened.
-  if (!file.is_open() || file.bad()) return FailedPrecondition("cannot read " + path_ + ": " + std::strerror(errno));
-  std::stringstream text;
-  text << file.rdbuf();
-  if (text.str().size() > kMaxFile) return FailedPrecondition(path_ + " has more than 16 MiB");
-  auto table = ReadServers(text.str());
+  const auto text = ReadFile(path_, kMaxFile);
+  if (!text) return text.status();
+  token_files_.clear();
+  auto table = ReadServers(*text, [this](const std::string& path) { return ReadToken(path); });
   if (!table) return FailedPrecondition(path_ + ": " + table.status().message());
   auto content = std::make_shared<Content>();
   content->servers = *std::move(table);
@@ -96,6 +110,16 @@ Status File::Load() {
     content->snapshots.emplace(name, host_.MakeSnapshot(endpoints));
   TellGone(*content_.exchange(content), *content);
   return {};
+}
+
+Result<Secret> File::ReadToken(const std::string& path) {
+  const std::string full = host_.Path(path);
+  token_files_.insert(full);
+  auto text = ReadFile(full, kMaxToken);
+  if (!text) return text.status();
+  while (!text->empty() && (text->back() == '\n' || text->back() == '\r')) text->pop_back();
+  if (!IsToken(*text)) return FailedPrecondition(full + " has no token: one line without blanks");
+  return Secret(*std::move(text));
 }
 
 void File::TellGone(const Content& before, const Content& now) const {
@@ -113,16 +137,34 @@ void File::TellGone(const Content& before, const Content& now) const {
 }
 
 void File::Start(Completion<Status> done) {
-  watch_ = host_.WatchFile(path_, [this] {
-    const Status status = Load();
-    if (!status.ok()) failures_.Add();
-    if (!status.ok() && !is_broken_) host_.Error(status.message() + "; the servers that were read before stay");
-    if (status.ok())
-      host_.Info("read the servers of " + std::to_string(content_.load()->servers.size()) + " namespaces");
-    is_broken_ = !status.ok();
-  });
-  // It may have changed since the instance was made, and nobody watched.
-  done(Load());
+  watch_ = host_.WatchFile(path_, [this] { OnChange(); });
+  WatchTokens();
+  // They may have changed since the instance was made, and nobody watched.
+  const Status status = Load();
+  WatchTokens();
+  done(status);
+}
+
+void File::OnChange() {
+  const Status status = Load();
+  if (!status.ok()) failures_.Add();
+  if (!status.ok() && !is_broken_) host_.Error(status.message() + "; the servers that were read before stay");
+  if (status.ok()) host_.Info("read the servers of " + std::to_string(content_.load()->servers.size()) + " namespaces");
+  is_broken_ = !status.ok();
+  WatchTokens();
+}
+
+void File::WatchTokens() {
+  std::map<std::string, FileWatch> watches;
+  for (const std::string& path : token_files_) {
+    auto known = token_watches_.extract(path);
+    if (!known.empty()) {
+      watches.insert(std::move(known));
+    } else {
+      watches.emplace(path, host_.WatchFile(path, [this] { OnChange(); }));
+    }
+  }
+  token_watches_ = std::move(watches);
 }
 
 DiscoveryAnswer File::Resolve(const DiscoveryCall& call) {

@@ -4,8 +4,10 @@
 #include <sgw/plugin.h>
 
 #include <atomic>
+#include <functional>
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -20,8 +22,9 @@ struct FileSettings {
 
 // Namespaces to their servers.
 using ServerTable = std::map<std::string, std::vector<Endpoint>, std::less<>>;
-// INVALID_ARGUMENT with the line at fault.
-Result<ServerTable> ReadServers(const std::string& text);
+using TokenReader = std::function<Result<Secret>(const std::string& path)>;
+// `read_token` gives what a server's token_file has. INVALID_ARGUMENT with the line at fault.
+Result<ServerTable> ReadServers(const std::string& text, const TokenReader& read_token);
 
 class File : public Discovery {
  public:
@@ -37,6 +40,9 @@ class File : public Discovery {
     std::map<std::string, EndpointSnapshot, std::less<>> snapshots;
   };
   Status Load();
+  Result<Secret> ReadToken(const std::string& path);
+  void WatchTokens();
+  void OnChange();
   // Tells the host of servers whose address has another incarnation now.
   void TellGone(const Content& before, const Content& now) const;
 
@@ -44,8 +50,11 @@ class File : public Discovery {
   Host& host_;
   const Counter failures_;
   std::atomic<std::shared_ptr<const Content>> content_;
-  bool is_broken_ = false;  // control thread
+  // All below: control thread, once it has started.
+  bool is_broken_ = false;
   FileWatch watch_;
+  std::set<std::string> token_files_;  // of the newest reading, also of one that failed
+  std::map<std::string, FileWatch> token_watches_;
 };
 
 }  // namespace sgw::plugins

@@ -9,7 +9,6 @@
 using namespace sgw::testing;
 using sgw::plugins::File;
 using sgw::plugins::FileSettings;
-using sgw::plugins::ReadServers;
 
 namespace {
 
@@ -19,6 +18,13 @@ struct ServerFile {
   const TempDir folder;
   const std::string path = folder.path() + "/servers.yaml";
 };
+
+sgw::Result<sgw::plugins::ServerTable> ReadServers(const std::string& text) {
+  return sgw::plugins::ReadServers(text, [](const std::string& path) -> sgw::Result<sgw::Secret> {
+    if (path == "nowhere") return sgw::FailedPrecondition("cannot read nowhere");
+    return sgw::Secret("from " + path);
+  });
+}
 
 std::string FirstOf(PluginUnderTest& discovery, const char* name_space) {
   const auto answer = discovery.Resolve(CallFrom("alice").RoutedTo(sgw::Route{.namespace_ = name_space})).now();
@@ -111,10 +117,53 @@ TEST_CASE("a server says whether it is reached by TLS, and by which name; otherw
   CHECK(ReadServers("a: [{address: h:1, tls: perhaps}]\n").status().message().find("line 1: ") == 0);
 }
 
+TEST_CASE("a server's token is in a file of its own, which is taken up anew when it changes") {
+  ServerFile file;
+  const std::string secret = file.folder.path() + "/token";
+  const auto write_token = [&](const std::string& text) { std::ofstream(secret) << text; };
+  TestHost host;
+  write_token("t1\n");
+  file.Write("a: [{address: h:1, token_file: " + secret + "}, h:2]\n");
+  PluginUnderTest discovery(host, Linked<File, FileSettings>(), file.settings());
+  REQUIRE(discovery.Start().Wait().ok());
+  const auto token = [&](std::size_t which) {
+    const auto answer = discovery.Resolve(CallFrom("alice").RoutedTo(sgw::Route{.namespace_ = "a"})).now();
+    return answer.get<std::vector<sgw::Endpoint>>()->at(which).token;
+  };
+  const auto change = [&](const std::string& path) {
+    host.ChangeFile(path);
+    host.RunPending();
+  };
+  CHECK(token(0) == sgw::Secret("t1"));
+  CHECK(token(1).empty());
+
+  write_token("t2\n");
+  change(secret);
+  CHECK(token(0) == sgw::Secret("t2"));
+  write_token("two words\n");
+  change(secret);
+  CHECK(token(0) == sgw::Secret("t2"));
+  CHECK(host.Logged("line 1: " + secret + " has no token: one line without blanks") == 1);
+  CHECK(host.Logged("two words") == 0);
+  write_token("t3");
+  change(secret);
+  CHECK(token(0) == sgw::Secret("t3"));
+
+  // One that was not there is taken up when it comes.
+  file.Write("a: [{address: h:1, token_file: " + secret + ".new}, h:2]\n");
+  change(file.path);
+  CHECK(token(0) == sgw::Secret("t3"));
+  std::ofstream(secret + ".new") << "t4";
+  change(secret + ".new");
+  CHECK(token(0) == sgw::Secret("t4"));
+  CHECK(discovery.Describe().find("t4") == std::string::npos);
+}
+
 TEST_CASE("each mistake in the file is said with its line") {
   const auto said = [](const std::string& text) { return ReadServers(text).status().message(); };
   CHECK(said("- a\n").find("line 1: the file is a map") == 0);
   CHECK(said("a: h:1\n").find("line 1: 'a' must have a list") == 0);
   CHECK(said("a: [h]\n").find("'h' is not host:port") != std::string::npos);
   CHECK(said("a:\n- {adress: h:1}\n").find("line 2: there is no 'adress'") == 0);
+  CHECK(said("a:\n- {address: h:1,\n   token_file: nowhere}\n") == "line 3: cannot read nowhere");
 }

@@ -2,14 +2,19 @@
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
+#include <sys/random.h>
 #include <sys/socket.h>
 #include <unistd.h>
+
+#include <array>
 
 namespace sgw::plugins {
 
 namespace {
 
 constexpr std::string_view kAddress = "{address}";
+constexpr std::string_view kDigits = "0123456789abcdef";
+constexpr std::string_view kMask = "<secret>";
 
 // The placeholder's value; none when it is no placeholder.
 std::optional<Result<std::string>> ValueOf(std::string_view name, const Placeholders& values) {
@@ -65,6 +70,27 @@ std::optional<std::string> FindAddress(std::string_view line, std::string_view p
   if (host == "0.0.0.0" || host == "*" || host.empty()) return "127.0.0.1" + std::string(address.substr(colon));
   if (host == "[::]" || host == "[0:0:0:0:0:0:0:0]") return "[::1]" + std::string(address.substr(colon));
   return std::string(address);
+}
+
+Secret MakeToken() {
+  std::array<unsigned char, 32> bytes{};
+  if (getrandom(bytes.data(), bytes.size(), 0) != static_cast<ssize_t>(bytes.size())) return {};
+  std::string text;
+  for (const unsigned char byte : bytes) {
+    text += kDigits[byte >> 4];
+    text += kDigits[byte & 15];
+  }
+  return Secret(std::move(text));
+}
+
+std::string WithoutSecret(std::string_view line, const Secret& secret) {
+  std::string shown(line);
+  if (secret.empty()) return shown;
+  for (std::size_t at = 0; (at = shown.find(secret.Reveal(), at)) != std::string::npos;) {
+    shown.replace(at, secret.Reveal().size(), kMask);
+    at += kMask.size();
+  }
+  return shown;
 }
 
 int FindFreePort() {

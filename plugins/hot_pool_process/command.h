@@ -24,6 +24,12 @@ Result<std::string> Expand(std::string_view text, const Placeholders& values);
 // An address that says "every interface" becomes the loopback one.
 std::optional<std::string> FindAddress(std::string_view line, std::string_view pattern);
 
+// A secret of 256 bits that nobody can guess, in 64 hexadecimal digits; empty when the system gives no random bytes.
+Secret MakeToken();
+
+// The line with "<secret>" where the secret stands in it.
+std::string WithoutSecret(std::string_view line, const Secret& secret);
+
 // A port of 127.0.0.1 that nobody uses right now; 0 when there is none.
 int FindFreePort();
 

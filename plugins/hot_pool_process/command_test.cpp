@@ -31,4 +31,17 @@ TEST_CASE("the address is found in a line of output") {
   CHECK_FALSE(FindAddress("something else", kPattern));
 }
 
+TEST_CASE("a token is 256 bits that nobody has seen before") {
+  const Secret token = MakeToken();
+  CHECK(token.Reveal().size() == 64);
+  CHECK(token.Reveal().find_first_not_of("0123456789abcdef") == std::string::npos);
+  CHECK(token != MakeToken());
+}
+
+TEST_CASE("a line is shown without the secret, however often it stands there") {
+  const Secret secret("abc");
+  CHECK(WithoutSecret("abc=abcabcab", secret) == "<secret>=<secret><secret>ab");
+  CHECK(WithoutSecret("abc", Secret()) == "abc");
+}
+
 TEST_CASE("a free port is free") { CHECK(FindFreePort() > 0); }

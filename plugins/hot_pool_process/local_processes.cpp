@@ -34,8 +34,8 @@ std::string Shortened(std::string_view line) {
 
 // In plain text whatever the gateway's configuration says of drivers: Spark has no TLS of its own, and nothing leaves
 // the machine.
-Endpoint LocalEndpoint(std::string address, const std::string& id) {
-  Endpoint endpoint{.address = std::move(address), .incarnation = id};
+Endpoint LocalEndpoint(std::string address, const std::string& id, const Secret& token) {
+  Endpoint endpoint{.address = std::move(address), .incarnation = id, .token = token};
   endpoint.tls = Tls::kOff;
   return endpoint;
 }
@@ -54,6 +54,13 @@ Status LocalProcessesSettings::Validate() const {
   if (!HasPort(command) && ready_line.find("{address}") == std::string::npos) {
     return InvalidArgument("ready_line: needs {address}, unless the command has {port}");
   }
+  if (token_variable.find_first_of(std::string_view("=\0", 2)) != std::string::npos) {
+    return InvalidArgument("token_variable: this is no name of a variable");
+  }
+  if (!token_variable.empty() && Find(environment, token_variable)) {
+    return InvalidArgument("environment." + token_variable +
+                           ": the gateway makes it for each server; a token_variable" + " of \"\" leaves it to you");
+  }
   if (kill_after < 0s) return InvalidArgument("kill_after: cannot be negative");
   return {};
 }
@@ -64,17 +71,22 @@ LocalProcesses::LocalProcesses(LocalProcessesSettings settings, Host& host)
 void LocalProcesses::Start(const Route& route, std::string id, PhaseReport phase, Completion<Result<Server>> done) {
   std::optional<Endpoint> endpoint;
   std::string port;
+  const Secret token = settings_.token_variable.empty() ? Secret() : MakeToken();
+  if (token.empty() && !settings_.token_variable.empty()) {
+    return done(Unavailable("the system gives no random bytes for the server's token"));
+  }
   if (picks_port_) {
     port = PickPort();
     if (port.empty()) return done(Unavailable("no free port on 127.0.0.1 was found"));
-    endpoint = LocalEndpoint(kLoopback + port, id);
+    endpoint = LocalEndpoint(kLoopback + port, id, token);
   }
-  Result<ChildSpec> spec = MakeSpec(route, id, port);
+  Result<ChildSpec> spec = MakeSpec(route, id, port, token);
   if (!spec) return done(spec.status());
   phase("starting the server's process");
   Process& process = processes_[id];
   process.phase = std::move(phase);
   process.started = std::move(done);
+  process.token = token;
   process.endpoint = std::move(endpoint);
   process.child = host_.StartChild(*std::move(spec));
   if (process.endpoint) process.next_probe = host_.StartTimer(kProbePause, [this, id] { Probe(id); });
@@ -91,7 +103,8 @@ std::string LocalProcesses::PickPort() const {
   return {};
 }
 
-Result<ChildSpec> LocalProcesses::MakeSpec(const Route& route, const std::string& id, const std::string& port) {
+Result<ChildSpec> LocalProcesses::MakeSpec(const Route& route, const std::string& id, const std::string& port,
+                                           const Secret& token) {
   const Placeholders values{.route = route, .id = id, .port = port};
   ChildSpec spec;
   for (const std::string& each : settings_.command) {
@@ -105,6 +118,7 @@ Result<ChildSpec> LocalProcesses::MakeSpec(const Route& route, const std::string
     if (!value) return value.status();
     spec.environment.emplace_back(name, *std::move(value));
   }
+  if (!token.empty()) spec.environment.emplace_back(settings_.token_variable, token.Reveal());
   spec.working_directory = host_.Path(settings_.working_directory);
   spec.output_path = LogFile(id);
   if (!spec.output_path.empty()) {
@@ -123,12 +137,12 @@ Result<ChildSpec> LocalProcesses::MakeSpec(const Route& route, const std::string
 void LocalProcesses::OnLine(const std::string& id, std::string_view line) {
   Process* const process = Find(id);
   if (!process || process->is_ready) return;
-  process->last_lines.push_back(Shortened(line));
+  process->last_lines.push_back(Shortened(WithoutSecret(line, process->token)));
   if (process->last_lines.size() > kKeptLines) process->last_lines.pop_front();
   if (process->endpoint) return;
   const std::optional<std::string> address = FindAddress(line, settings_.ready_line);
   if (!address) return;
-  process->endpoint = LocalEndpoint(*address, id);
+  process->endpoint = LocalEndpoint(*address, id, process->token);
   process->phase("waiting until the server answers");
   Probe(id);
 }

@@ -15,6 +15,7 @@ namespace sgw::plugins {
 struct LocalProcessesSettings {
   std::vector<std::string> command{};
   std::string ready_line = "Spark Connect server started at: {address}";
+  std::string token_variable = "SPARK_CONNECT_AUTHENTICATE_TOKEN";
   Table<std::string> environment{};
   std::string working_directory{};
   std::string log_directory{};
@@ -27,6 +28,8 @@ struct LocalProcessesSettings {
       Setting("ready_line", &LocalProcessesSettings::ready_line,
               "The line of output that names the server's address; not looked for when the command has {port}."),
       Setting("environment", &LocalProcessesSettings::environment, "Added to the gateway's environment."),
+      Setting("token_variable", &LocalProcessesSettings::token_variable,
+              "The variable that gives each server a token of its own, without which it refuses callers; empty: none."),
       Setting("working_directory", &LocalProcessesSettings::working_directory, "Where the command runs."),
       Setting("log_directory", &LocalProcessesSettings::log_directory,
               "Gets a file of output for each server, named by its id."),
@@ -37,7 +40,8 @@ struct LocalProcessesSettings {
 };
 
 // A server is ready when its address is known and it answers gRPC. Its output is kept for the one who reads why it was
-// not: the last ten lines. No server outlives the gateway, so there is never one to adopt.
+// not: the last ten lines. No server outlives the gateway, so there is never one to adopt, and its token is written
+// nowhere.
 //
 // Lives on the control thread.
 class LocalProcesses : public Launcher {
@@ -53,6 +57,7 @@ class LocalProcesses : public Launcher {
     PhaseReport phase{};
     Completion<Result<Server>> started{};
     bool is_ready = false;
+    Secret token{};
     std::optional<Endpoint> endpoint{};
     std::deque<std::string> last_lines{};
     std::vector<Completion<Status>> stopped{};  // who waits for its end
@@ -62,7 +67,7 @@ class LocalProcesses : public Launcher {
 
   // A free port that none of our servers was given, who may not listen yet; nothing when there is none.
   std::string PickPort() const;
-  Result<ChildSpec> MakeSpec(const Route& route, const std::string& id, const std::string& port);
+  Result<ChildSpec> MakeSpec(const Route& route, const std::string& id, const std::string& port, const Secret& token);
   void OnLine(const std::string& id, std::string_view line);
   void OnExit(const std::string& id, const ChildExit& how);
   void Probe(const std::string& id);

@@ -105,6 +105,50 @@ TEST_CASE("long lines are cut, so that the last ones reach the caller") {
   CHECK(message.ends_with("\xa4..."));
 }
 
+TEST_CASE("each server has a token of its own, in its environment and nowhere else") {
+  TestHost host;
+  PluginUnderTest pool(host, Source(), kOnDemand);
+  CHECK(pool.Start().Wait().ok());
+  const auto start = [&](const char* who) {
+    auto asked = pool.Acquire(CallFrom(who).RoutedTo("ads"), who, true);
+    host.RunPending();
+    return asked;
+  };
+  const auto given = [&] {
+    const std::string* found = Find(Last(host)->environment, "SPARK_CONNECT_AUTHENTICATE_TOKEN");
+    REQUIRE(found);
+    return *found;
+  };
+  const auto first = start("alice");
+  const std::string token = given();
+  CHECK(token.size() == 64);
+  for (const std::string& word : Last(host)->argv) CHECK(word.find(token) == std::string::npos);
+  BecomeReady(host, Last(host));
+  CHECK(first.now().get<Lease>()->endpoint.token == Secret(token));
+  CHECK(pool.Describe().find(token) == std::string::npos);
+
+  const auto second = start("bob");
+  CHECK(given() != token);
+  Last(host)->Line("token=" + given());
+  Last(host)->Exit({.exit_code = 3});
+  host.RunPending();
+  CHECK(second.now().status().message().ends_with("token=<secret>"));
+}
+
+TEST_CASE("the token's variable may have another name, or none") {
+  const auto environment = [](const std::string& more) {
+    TestHost host;
+    PluginUnderTest pool(host, Source(), R"({"command": ["server"], "namespaces": ["ads"], )" + more + "}");
+    CHECK(pool.created().message() == "");
+    CHECK(pool.Start().Wait().ok());
+    host.RunPending();
+    return Last(host)->environment;
+  };
+  CHECK(Find(environment(R"("token_variable": "TOKEN")"), "TOKEN")->size() == 64);
+  CHECK(environment(R"("token_variable": "")").empty());
+  CHECK(environment(R"("token_variable": "", "environment": {"SPARK_CONNECT_AUTHENTICATE_TOKEN": "x"})").size() == 1);
+}
+
 TEST_CASE("a command that cannot be started says why") {
   TestHost host;
   host.FailChildren("no such file");
@@ -158,4 +202,13 @@ TEST_CASE("settings without a program or without a way to the address are refuse
             .created()
             .message()
             .find("ready_line") == 0);
+  CHECK(
+      PluginUnderTest(host, Source(), R"({"command": ["x"], "environment": {"SPARK_CONNECT_AUTHENTICATE_TOKEN": "t"}})")
+          .created()
+          .message()
+          .find("environment.SPARK_CONNECT_AUTHENTICATE_TOKEN: the gateway makes it") == 0);
+  CHECK(PluginUnderTest(host, Source(), R"({"command": ["x"], "token_variable": "a=b"})")
+            .created()
+            .message()
+            .find("token_variable") == 0);
 }

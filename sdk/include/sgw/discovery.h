@@ -3,6 +3,10 @@
 #include <sgw/base.h>
 #include <sgw/call.h>
 
+#include <algorithm>
+#include <cstdint>
+#include <string_view>
+
 namespace sgw {
 
 // Discovery answers one question: which servers serve this route now?
@@ -35,6 +39,12 @@ inline bool IsAddress(std::string_view text) {
   std::uint32_t number = 0;
   for (const char digit : port) number = number * 10 + static_cast<std::uint32_t>(digit - '0');
   return number > 0 && number < 65'536;
+}
+
+// Whether a driver can be sent this token behind "Bearer ": at least one character, and only visible ones of ASCII.
+inline bool IsToken(std::string_view text) {
+  const auto is_visible = [](char c) { return c > ' ' && c <= '~'; };
+  return !text.empty() && std::all_of(text.begin(), text.end(), is_visible);
 }
 
 }  // namespace sgw
