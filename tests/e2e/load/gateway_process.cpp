@@ -57,12 +57,13 @@ GatewayProcess::GatewayProcess(const std::string& driver, const std::string& mor
 "tenants": {"use": "router_headers", "namespace": "{team}-{environment}", "default_team": "ready", "default_environment": "x")"
       << (routing.empty() ? "" : ", ") << routing << R"(},
 "drivers": {"use": "discovery_static", "namespaces": {"ready-x": [")"
-      << driver << R"("]}},
+      << driver << R"("]}, "servers": {")" << driver << R"(": {"token": ")" << kDriverSecret << R"("}}},
 "pool": {"use": "hot_pool_process", "size": 0, "command": [")"
       << SCRIPTED_SERVER << R"(", "--start-delay", "60000"], "ready_line": "scripted server started at: {address}"},
-"meters": {"use": "metrics_prometheus"}},
+"meters": {"use": "metrics_prometheus"},
+"trail": {"use": "audit_jsonl", "path": "audit.jsonl", "calls": true}},
 "pipeline": [{"auth": "who"}, {"router": "tenants"}, {"discovery": "drivers"},
-{"hot-pool": "pool", "create": true}, {"metrics": "meters"}],
+{"hot-pool": "pool", "create": true}, {"metrics": "meters"}, {"audit": "trail"}],
 "admin": {"address": "unix:)"
       << folder_.path() << R"(/admin.sock", "http": "127.0.0.1:0"})" << (more.empty() ? "" : ", ") << more << "}\n";
   const std::string ports = folder_.path() + "/ports.json";
@@ -83,10 +84,14 @@ GatewayProcess::GatewayProcess(const std::string& driver, const std::string& mor
 }
 
 GatewayProcess::~GatewayProcess() {
+  std::string said;
   if (pid_ > 0) {
+    said = Get("/metrics").second;
     kill(pid_, SIGKILL);
     waitpid(pid_, nullptr, 0);
   }
+  for (const char* const file : {"/log", "/audit.jsonl"}) said += ReadAll(folder_.path() + file);
+  for (const std::string_view secret : {kClientSecret, kDriverSecret}) CHECK(said.find(secret) == std::string::npos);
 }
 
 void GatewayProcess::Signal(int signal) { kill(pid_, signal); }
@@ -158,6 +163,7 @@ void Clients::Call(ClientConnection& connection, Recorder& call, std::string pat
   On([&] {
     HeaderBlock head{{":method", "POST"},  {":scheme", "http"}, {":path", path},
                      {":authority", "gw"}, {"te", "trailers"},  {"content-type", "application/grpc"}};
+    head.Add("authorization", "Bearer " + std::string(kClientSecret));
     for (const auto& field : more) head.Add(field.name, field.value);
     call.stream = connection.Open(head, false, call);
     REQUIRE(call.stream);

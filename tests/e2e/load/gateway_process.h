@@ -6,6 +6,7 @@
 
 #include <functional>
 #include <string>
+#include <string_view>
 
 #include "tests/core/http2/pair.h"
 #include "tests/e2e/scripted_server/scripted_server.h"
@@ -15,12 +16,16 @@ namespace sgw::core::testing {
 // Whether it comes to be true within half a minute; for what another process does, which tells nobody.
 bool Comes(const std::function<bool()>& condition);
 
+// What the clients send as their token, and the gateway as the driver's. Neither stands in what it writes or answers.
+inline constexpr std::string_view kClientSecret = "canary-of-the-client-4f1c";
+inline constexpr std::string_view kDriverSecret = "canary-of-the-driver-9b2e";
+
 class GatewayProcess {
  public:
   // One worker; callers are who they say they are. The team `ready` has the driver, every other one a pool whose
   // servers take a minute to start. `more`: further members of the configuration, as JSON; `routing`: of the router's.
   explicit GatewayProcess(const std::string& driver, const std::string& more = "", const std::string& routing = "");
-  // Kills what still runs.
+  // Kills what still runs, and looks for the secrets in its log, its audit and, while it runs, its metrics.
   ~GatewayProcess();
 
   void Signal(int signal);

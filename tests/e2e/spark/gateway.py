@@ -1,5 +1,6 @@
 """The real gateway, in a folder of its own, on ports from the kernel."""
 
+import contextlib
 import json
 import os
 import pathlib
@@ -8,7 +9,11 @@ import signal
 import subprocess
 import tempfile
 import unittest
+import urllib.error
+import urllib.request
+import uuid
 
+import canary
 from processes import Process, wait_until
 from spark_server import COMMAND, SparkServer, conf, connect_url
 
@@ -23,14 +28,17 @@ class Gateway:
     """Serving when the constructor returns.
 
     `config` is what a configuration file says, as a dict; a plain listener is put before its own, open if nobody is asked
-    who they are, and the admin addresses are filled in. `env` is added to the environment, its own and its children's.
+    who they are, and the admin addresses are filled in. Where callers are asked who they are, an audit and metrics are added:
+    when it stops, all that it has said is looked through for the secrets of the tests. `env` is added to the environment, its
+    own and its children's.
     """
 
     def __init__(self, config, folder=None, env=None):
         self._own_folder = None if folder else tempfile.TemporaryDirectory(prefix="sgw-e2e-")
         self.folder = folder or self._own_folder.name
         self._config = config
-        self._env = env
+        self._mark = f"SGW_TEST_GATEWAY={uuid.uuid4()}"
+        self._env = {**(env or {}), **dict([self._mark.split("=")])}
         self._ports_file = os.path.join(self.folder, "ports.json")
         self.address = "127.0.0.1:0"
         self.start()
@@ -40,7 +48,7 @@ class Gateway:
         config = {
             "admin": {"address": f"unix:{self.folder}/admin.sock", "http": "127.0.0.1:0"},
             "drain": {"timeout": "1s"},
-            **self._config,
+            **self._with_observers(),
         }
         is_open = not any("auth" in step for step in config["pipeline"])
         config["listeners"] = [{"address": self.address, "open": is_open}, *self._config.get("listeners", [])]
@@ -54,6 +62,15 @@ class Gateway:
         self.addresses = [listener["address"] for listener in ports["listeners"]]
         self.address = self.addresses[0]
         self.http = ports["http"]
+
+    def _with_observers(self):
+        kinds = {kind for step in self._config["pipeline"] for kind in step}
+        added = {kind: {"use": use, **settings} for kind, use, settings in (
+            ("audit", "audit_jsonl", {"path": "canary.jsonl", "calls": True}), ("metrics", "metrics_prometheus", {}))
+            if "auth" in kinds and kind not in kinds}
+        return {**self._config,
+                "plugins": {**self._config["plugins"], **{f"canary_{kind}": plugin for kind, plugin in added.items()}},
+                "pipeline": [*self._config["pipeline"], *({kind: f"canary_{kind}"} for kind in added)]}
 
     def _ports(self):
         if not self._process.is_running():
@@ -81,7 +98,29 @@ class Gateway:
         return json.loads(answer.stdout)
 
     def stop(self, signal_number=signal.SIGTERM):
-        return self._process.stop(signal_number)
+        try:
+            canary.keep_tokens_of_drivers(self._mark)
+            if self._process.is_running():
+                self._look_at_answers()
+        finally:
+            exit_code = self._process.stop(signal_number)
+        self._look_at_files()
+        return exit_code
+
+    def _look_at_answers(self):
+        """No secret of the tests stands in what operators are told."""
+        with contextlib.suppress(urllib.error.URLError), urllib.request.urlopen(f"http://{self.http}/metrics", timeout=20) as page:
+            canary.look(page.read().decode(), "the metrics")
+        for words in (["config"], ["endpoints"], ["pools"], ["sessions"]):
+            canary.look(json.dumps(self.ask(*words)), words)
+
+    def _look_at_files(self):
+        """Nor in anything that the gateway has written, or its drivers."""
+        written = [plugin.get("path") for plugin in self._config["plugins"].values() if plugin["use"] == "audit_jsonl"]
+        written += ["gateway.log", "canary.jsonl", "ports.json", self._config.get("sessions", {}).get("state")]
+        written += [plugin.get("log_directory") for plugin in self._config["plugins"].values()]
+        for name in filter(None, written):
+            canary.look_into(pathlib.Path(self.folder, name))
 
     def close(self):
         """Stops it and removes its folder; SGW_KEEP=1 keeps the folder and says where it is."""
@@ -138,7 +177,7 @@ def add_token(tokens, subject):
     """A new token for `subject` in the file `tokens`."""
     added = subprocess.run([BINARY, "token", "add", "--file", tokens, "--subject", subject],
                            check=True, capture_output=True, text=True, timeout=20)
-    return added.stdout.split()[-1]
+    return canary.keep(added.stdout.split()[-1])
 
 
 class GatewayTest(unittest.TestCase):

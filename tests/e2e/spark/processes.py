@@ -74,6 +74,12 @@ def is_alive(pid):
         return False
 
 
+def environment_of(pid):
+    """What the process was started with."""
+    entries = pathlib.Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
+    return dict(entry.decode(errors="replace").split("=", 1) for entry in entries if b"=" in entry)
+
+
 def with_environment(entry):
     """The command lines, by id, of all processes that were given `entry`, NAME=value, in their environment."""
     found = {}

@@ -13,6 +13,7 @@ import urllib.request
 from pyspark.errors import PySparkException
 from pyspark.sql import functions as F
 
+import canary
 import gateway
 from processes import wait_until
 from sessions import session
@@ -28,7 +29,7 @@ class Records(unittest.TestCase):
     def setUpClass(cls):
         """Two people who query, one of them with a mistake; one whom nobody knows; one of another team."""
         tokens = os.path.join(cls.enterClassContext(tempfile.TemporaryDirectory()), "tokens.yaml")
-        cls.secrets = [gateway.add_token(tokens, subject) for subject in ("alice", "bob")] + ["not-a-token-of-anybody"]
+        cls.secrets = [gateway.add_token(tokens, subject) for subject in ("alice", "bob")] + [canary.keep("not-a-token-of-anybody")]
         config = gateway.token_config(tokens)
         config["plugins"]["tenants"] = {**gateway.TENANTS, "allowed": ["tests/dev"]}
         config["plugins"] |= {"trail": {"use": "audit_jsonl", "path": "audit.jsonl"},
