@@ -8,6 +8,7 @@ import threading
 import time
 import unittest
 
+from gateway import IS_SANITIZED
 from parts import memory, metrics, relay, spark, spark_gateway, stand
 from processes import wait_until
 from wire import Wire, head, message
@@ -109,8 +110,9 @@ class Ground(unittest.TestCase):
         self.new = {name: count - counted.get(name, 0) for name, count in self.incidents().items() if count != counted.get(name, 0)}
         print(f"\n    gateway {spent:.2f} s CPU, {grown / MIB:+.1f} MiB; attacker {mine:.2f} s; "
               f"counted {self.new or 'nothing'}; {client.calls if client else 0} healthy calls ", end="", flush=True)
-        self.assertLess(grown, self.grows_at_most)
-        self.assertLess(spent, 100 * max(mine, 0.05))
+        if not IS_SANITIZED:
+            self.assertLess(grown, self.grows_at_most)
+            self.assertLess(spent, 100 * max(mine, 0.05))
         wait_until(self.is_back, 60, f"{self.before} again, not {self.state()}")
 
     def is_back(self):

@@ -19,7 +19,7 @@ if(CMAKE_CXX_COMPILER_ID STREQUAL GNU AND CMAKE_CXX_COMPILER_VERSION VERSION_LES
   add_compile_options(-Wno-restrict)
 endif()
 if(SGW_SANITIZE)
-  add_compile_options(-fsanitize=${SGW_SANITIZE} -fno-omit-frame-pointer)
+  add_compile_options(-fsanitize=${SGW_SANITIZE} -fno-sanitize-recover=undefined -fno-omit-frame-pointer)
   add_link_options(-fsanitize=${SGW_SANITIZE})
 endif()
 if(SGW_SANITIZE MATCHES thread AND CMAKE_CXX_COMPILER_ID STREQUAL GNU)
@@ -81,4 +81,24 @@ function(sgw_test name)
   target_compile_options(${name} PRIVATE $<$<CONFIG:Release>:-O1>)  # Half of the time to compile, and nobody measures a test.
   add_test(NAME ${SGW_TEST_PREFIX}${name} COMMAND ${name})
   set_tests_properties(${SGW_TEST_PREFIX}${name} PROPERTIES LABELS "${TEST_LABELS}" TIMEOUT ${TEST_TIMEOUT})
+endfunction()
+
+# sgw_program_test(<name> COMMAND <words> LABELS <labels> [PROCESSORS <how many it fills>] [ENVIRONMENT <NAME=value>...])
+#
+# A ctest that drives the gateway's program from outside; the caller sees to it that there is one. The program is
+# SGW_BINARY, and SGW_SANITIZE says what it was built with: what a sanitizer finds ends it with an exit code that no test
+# takes for one of the gateway's own.
+function(sgw_program_test name)
+  cmake_parse_arguments(TEST "" "PROCESSORS" "COMMAND;LABELS;ENVIRONMENT" ${ARGN})
+  set(environment "SGW_BINARY=$<TARGET_FILE:spark-gateway>" ${TEST_ENVIRONMENT})
+  if(SGW_SANITIZE)
+    list(APPEND environment "SGW_SANITIZE=${SGW_SANITIZE}" "ASAN_OPTIONS=exitcode=99" "LSAN_OPTIONS=exitcode=99"
+      "TSAN_OPTIONS=exitcode=99" "UBSAN_OPTIONS=exitcode=99:print_stacktrace=1")
+  endif()
+  if(NOT TEST_PROCESSORS)
+    set(TEST_PROCESSORS 1)
+  endif()
+  add_test(NAME ${SGW_TEST_PREFIX}${name} COMMAND ${TEST_COMMAND})
+  set_tests_properties(${SGW_TEST_PREFIX}${name} PROPERTIES
+    LABELS "${TEST_LABELS}" TIMEOUT 300 PROCESSORS ${TEST_PROCESSORS} ENVIRONMENT "${environment}")
 endfunction()

@@ -25,7 +25,8 @@ class GatewayProcess {
   // One worker; callers are who they say they are. The team `ready` has the driver, every other one a pool whose
   // servers take a minute to start. `more`: further members of the configuration, as JSON; `routing`: of the router's.
   explicit GatewayProcess(const std::string& driver, const std::string& more = "", const std::string& routing = "");
-  // Kills what still runs, and looks for the secrets in its log, its audit and, while it runs, its metrics.
+  // Kills what still runs, and looks for the secrets in its log, its audit and, while it runs, its metrics. What a
+  // sanitizer found in it fails the test.
   ~GatewayProcess();
 
   void Signal(int signal);

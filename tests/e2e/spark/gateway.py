@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import pathlib
+import re
 import shutil
 import signal
 import subprocess
@@ -18,6 +19,10 @@ from processes import Process, wait_until
 from spark_server import COMMAND, SparkServer, conf, connect_url
 
 BINARY = os.environ.get("SGW_BINARY", "")
+
+# Built with sanitizers the gateway is several times slower, and its memory is theirs.
+IS_SANITIZED = bool(os.environ.get("SGW_SANITIZE"))
+FOUND_BY_SANITIZER = re.compile(r"^.*(ERROR: \w+Sanitizer|WARNING: ThreadSanitizer|runtime error:)(?s:.*)", re.MULTILINE)
 
 # Proves the test programs against a bare Spark server; what needs a gateway is skipped.
 IS_DIRECT = os.environ.get("SGW_DIRECT") == "1"
@@ -98,12 +103,16 @@ class Gateway:
         return json.loads(answer.stdout)
 
     def stop(self, signal_number=signal.SIGTERM):
+        """Its exit code; an AssertionError with what a sanitizer found while it ran, or a secret that it has told."""
         try:
             canary.keep_tokens_of_drivers(self._mark)
             if self._process.is_running():
                 self._look_at_answers()
         finally:
-            exit_code = self._process.stop(signal_number)
+            exit_code = self._process.stop(signal_number, 60 if IS_SANITIZED else 20)
+        found = FOUND_BY_SANITIZER.search(self._process.log())
+        if found:
+            raise AssertionError(found[0][:20_000])
         self._look_at_files()
         return exit_code
 
