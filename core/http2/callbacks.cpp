@@ -10,9 +10,12 @@ namespace sgw::core {
 struct Callbacks {
   static Connection& Of(void* user) { return *static_cast<Connection*>(user); }
 
-  static std::shared_ptr<Stream> Find(Connection& connection, std::int32_t id) {
+  // Stays until nghttp2 closes the stream, which it does between events.
+  static Stream* Find(Connection& connection, std::int32_t id) {
+    Stream*& last = connection.last_found_;
+    if (last && last->id() == id) return last;
     const auto at = connection.streams_.find(id);
-    return at == connection.streams_.end() ? nullptr : at->second;
+    return at == connection.streams_.end() ? nullptr : last = at->second.get();
   }
 
   static int OnBeginFrame(nghttp2_session* session, const nghttp2_frame_hd* head, void* user) {
@@ -37,19 +40,20 @@ struct Callbacks {
     Connection& connection = Of(user);
     if (frame->headers.cat == NGHTTP2_HCAT_REQUEST) {
       connection.MakeStream(frame->hd.stream_id, Stream::kDefaultWindow);
-    } else if (const auto stream = Find(connection, frame->hd.stream_id)) {
+    } else if (Stream* const stream = Find(connection, frame->hd.stream_id)) {
       stream->incoming_ = {};
     }
     return 0;
   }
 
   static int OnHeader(nghttp2_session*, const nghttp2_frame* frame, const uint8_t* name, size_t name_size,
-                      const uint8_t* value, size_t value_size, uint8_t, void* user) {
+                      const uint8_t* value, size_t value_size, uint8_t flags, void* user) {
     Connection& connection = Of(user);
-    const auto stream = Find(connection, frame->hd.stream_id);
+    Stream* const stream = Find(connection, frame->hd.stream_id);
     if (!stream) return 0;
     const HeaderField field{{reinterpret_cast<const char*>(name), name_size},
-                            {reinterpret_cast<const char*>(value), value_size}};
+                            {reinterpret_cast<const char*>(value), value_size},
+                            (flags & NGHTTP2_NV_FLAG_NO_INDEX) != 0};
     if (field.name == "content-type") stream->is_grpc_ = field.value.substr(0, 16) == "application/grpc";
     const ConnectionOptions& options = connection.options_;
     HeaderBlock& block = stream->incoming_;
@@ -58,7 +62,7 @@ struct Callbacks {
     if (!stream->refusal_ && block.size() >= options.max_header_fields) Refuse(connection, *stream, "header_count");
     if (!stream->refusal_ && bytes + size > options.max_header_bytes) Refuse(connection, *stream, "header_bytes");
     if (!stream->refusal_) {
-      block.Add(field.name, field.value);
+      block.Add(field);
       return 0;
     }
     return PassOver(connection, *stream, size);
@@ -67,7 +71,7 @@ struct Callbacks {
   static int OnInvalidHeader(nghttp2_session*, const nghttp2_frame* frame, const uint8_t*, size_t name_size,
                              const uint8_t*, size_t value_size, uint8_t, void* user) {
     Connection& connection = Of(user);
-    const auto stream = Find(connection, frame->hd.stream_id);
+    Stream* const stream = Find(connection, frame->hd.stream_id);
     if (!stream) return 0;
     if (!stream->refusal_) Refuse(connection, *stream, Stream::kInvalidHeader);
     return PassOver(connection, *stream, name_size + value_size + 32);
@@ -93,7 +97,7 @@ struct Callbacks {
     Connection& connection = Of(user);
     switch (frame->hd.type) {
       case NGHTTP2_HEADERS:
-        if (const auto stream = Find(connection, frame->hd.stream_id)) {
+        if (Stream* const stream = Find(connection, frame->hd.stream_id)) {
           connection.FinishHeaders(*stream, (frame->hd.flags & NGHTTP2_FLAG_END_STREAM) != 0);
         }
         return 0;
@@ -102,7 +106,7 @@ struct Callbacks {
           const bool is_useless = frame->hd.length == 0 || frame->hd.length <= frame->data.padlen;
           return is_useless ? Bears(connection) : 0;
         }
-        if (const auto stream = Find(connection, frame->hd.stream_id)) {
+        if (Stream* const stream = Find(connection, frame->hd.stream_id)) {
           stream->has_peer_ended_ = true;
           if (stream->handler_ && !stream->is_reset_) stream->handler_->OnEnd({});
         }
@@ -131,7 +135,7 @@ struct Callbacks {
     Connection& connection = Of(user);
     // The connection's credit is returned on receipt: one unread stream must not silence its neighbours.
     nghttp2_session_consume_connection(session, size);
-    const auto stream = Find(connection, id);
+    Stream* const stream = Find(connection, id);
     if (!stream || !stream->handler_ || stream->is_reset_ || stream->is_condemned()) {
       nghttp2_session_consume_stream(session, id, size);
       return 0;
@@ -156,7 +160,7 @@ struct Callbacks {
   static int BeforeFrameSend(nghttp2_session*, const nghttp2_frame* frame, void* user) {
     if (frame->hd.type != NGHTTP2_HEADERS) return 0;
     Connection& connection = Of(user);
-    const auto stream = Find(connection, frame->hd.stream_id);
+    Stream* const stream = Find(connection, frame->hd.stream_id);
     if (stream && stream->first_byte_at_ < 0) stream->first_byte_at_ = connection.enqueued_;
     return 0;
   }
@@ -170,7 +174,7 @@ struct Callbacks {
     if (connection.is_server_ && frame->hd.type == NGHTTP2_RST_STREAM &&
         frame->rst_stream.error_code != NGHTTP2_NO_ERROR) {
       // One that nghttp2 sends by itself answers a breach of the protocol.
-      const auto stream = Find(connection, frame->hd.stream_id);
+      Stream* const stream = Find(connection, frame->hd.stream_id);
       if (stream && stream->is_reset_) return 0;
       connection.Incident("bad_stream");
       return Bears(connection);
@@ -178,7 +182,7 @@ struct Callbacks {
     // A whole response makes the rest of the request pointless: the client is told to stop (RFC 9113, section 8.1).
     const bool may_end = frame->hd.type == NGHTTP2_HEADERS || frame->hd.type == NGHTTP2_DATA;
     if (!connection.is_server_ || !may_end || (frame->hd.flags & NGHTTP2_FLAG_END_STREAM) == 0) return 0;
-    const auto stream = Find(connection, frame->hd.stream_id);
+    Stream* const stream = Find(connection, frame->hd.stream_id);
     if (!stream) return 0;
     stream->has_sent_end_ = true;
     if (!stream->has_peer_ended_ && !stream->is_reset_) {
@@ -191,7 +195,7 @@ struct Callbacks {
     // Not sent because the stream has just closed is no fault.
     if (error == NGHTTP2_ERR_STREAM_CLOSED || error == NGHTTP2_ERR_STREAM_CLOSING) return 0;
     Connection& connection = Of(user);
-    const auto stream = Find(connection, frame->hd.stream_id);
+    Stream* const stream = Find(connection, frame->hd.stream_id);
     if (!stream || frame->hd.type == NGHTTP2_RST_STREAM) return 0;
     connection.Incident("frame_not_sent");
     if (frame->hd.type == NGHTTP2_HEADERS && frame->headers.cat == NGHTTP2_HCAT_REQUEST) {

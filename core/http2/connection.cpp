@@ -100,6 +100,7 @@ void Connection::Close() {
   worker_.Post([self = shared_from_this()] {
     auto streams = std::move(self->streams_);
     self->streams_.clear();
+    self->last_found_ = nullptr;
     for (auto& [id, stream] : streams) {
       const bool is_sent = stream->is_sent();
       stream->connection_ = nullptr;
@@ -227,10 +228,12 @@ void Connection::Wrote(std::size_t bytes) {
     Chunk& front = output_.front();
     const auto size = static_cast<std::uint32_t>(std::min<std::size_t>(bytes, front.piece.size()));
     bytes -= size;
-    const std::shared_ptr<Stream> stream = front.stream;
+    std::shared_ptr<Stream> stream;
     if (size == front.piece.size()) {
+      stream = std::move(front.stream);
       output_.pop_front();
     } else {
+      stream = front.stream;
       front.piece.DropFront(size);
     }
     if (stream) stream->Written(size);
@@ -294,6 +297,7 @@ void Connection::CloseStream(std::int32_t id, ErrorCode code) {
   if (at == streams_.end()) return;
   const std::shared_ptr<Stream> stream = std::move(at->second);
   streams_.erase(at);
+  if (last_found_ == stream.get()) last_found_ = nullptr;
   if (is_server_ && stream->has_peer_ended_ && !stream->is_reset_ && code == ErrorCode::kNoError) {
     past_streams_.Closed(id, PastStreams::End::kEnded);
   }

@@ -93,7 +93,8 @@ class Connection : public std::enable_shared_from_this<Connection> {
 
   Output unheard_{*this};
   std::unordered_map<std::int32_t, std::shared_ptr<Stream>> streams_;
-  PastStreams past_streams_;  // a server's
+  Stream* last_found_ = nullptr;  // of streams_: frames of a stream come one after another, fields even more so
+  PastStreams past_streams_;      // a server's
   Queue<Chunk> output_;
   Buffer* receiving_ = nullptr;  // the slab that nghttp2 reads from just now
   std::size_t output_bytes_ = 0;

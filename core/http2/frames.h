@@ -22,7 +22,8 @@ class NameValues {
       const HeaderField field = headers[i];
       out[i] = {reinterpret_cast<uint8_t*>(const_cast<char*>(field.name.data())),
                 reinterpret_cast<uint8_t*>(const_cast<char*>(field.value.data())), field.name.size(),
-                field.value.size(), NGHTTP2_NV_FLAG_NONE};
+                field.value.size(),
+                static_cast<uint8_t>(field.is_never_indexed ? NGHTTP2_NV_FLAG_NO_INDEX : NGHTTP2_NV_FLAG_NONE)};
     }
   }
   nghttp2_nv* data() { return many_.empty() ? few_.data() : many_.data(); }

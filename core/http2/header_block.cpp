@@ -30,10 +30,10 @@ void HeaderBlock::Recycle::operator()(Memory* memory) const {
 }
 
 HeaderBlock::HeaderBlock(const HeaderBlock& other) {
-  for (std::size_t i = 0; i < other.size(); ++i) Add(other[i].name, other[i].value);
+  for (std::size_t i = 0; i < other.size(); ++i) Add(other[i]);
 }
 
-void HeaderBlock::Add(std::string_view name, std::string_view value) {
+void HeaderBlock::Add(const HeaderField& field) {
   if (!memory_) {
     auto& kept = Spares::Mine().kept;
     if (kept.empty()) {
@@ -46,8 +46,9 @@ void HeaderBlock::Add(std::string_view name, std::string_view value) {
     }
   }
   memory_->entries.push_back({static_cast<std::uint32_t>(memory_->bytes.size()),
-                              static_cast<std::uint32_t>(name.size()), static_cast<std::uint32_t>(value.size())});
-  memory_->bytes.append(name).append(value);
+                              static_cast<std::uint32_t>(field.name.size()),
+                              static_cast<std::uint32_t>(field.value.size()), field.is_never_indexed});
+  memory_->bytes.append(field.name).append(field.value);
 }
 
 void HeaderBlock::Set(std::string_view name, std::string_view value) {

@@ -15,6 +15,9 @@ namespace sgw::core {
 struct HeaderField {
   std::string_view name;  // lower case; pseudo-headers begin with ':'
   std::string_view value;
+  // Sent as a literal that no table keeps, by us and whoever passes it on: secrets, and what is never the same twice
+  // (RFC 7541, section 6.2.3).
+  bool is_never_indexed = false;
 };
 
 // Views that it gives are good until the next change.
@@ -27,10 +30,11 @@ class HeaderBlock {
   HeaderBlock& operator=(const HeaderBlock& other) { return *this = HeaderBlock(other); }
   ~HeaderBlock() = default;
   HeaderBlock(std::initializer_list<HeaderField> fields) {
-    for (const auto& field : fields) Add(field.name, field.value);
+    for (const auto& field : fields) Add(field);
   }
 
-  void Add(std::string_view name, std::string_view value);
+  void Add(std::string_view name, std::string_view value) { Add({name, value}); }
+  void Add(const HeaderField& field);
   // Removes every field of that name, then adds one.
   void Set(std::string_view name, std::string_view value);
   void Remove(std::string_view name);
@@ -56,10 +60,11 @@ class HeaderBlock {
     std::uint32_t at;
     std::uint32_t name_size;
     std::uint32_t value_size;
+    bool is_never_indexed;
   };
   HeaderField At(const Entry& entry) const {
     const char* start = memory_->bytes.data() + entry.at;
-    return {{start, entry.name_size}, {start + entry.name_size, entry.value_size}};
+    return {{start, entry.name_size}, {start + entry.name_size, entry.value_size}, entry.is_never_indexed};
   }
 
   // Blocks come and go with each call: their memory waits on the thread for the next one.

@@ -1,32 +1,45 @@
-// Queue: first in, first out, without memory before something is put in. References stay good while others come and go.
+// Queue: first in, first out, without memory before something is put in.
 #pragma once
 
-#include <deque>
-#include <memory>
+#include <cstddef>
 #include <utility>
+#include <vector>
 
 namespace sgw::core {
 
 template <typename T>
 class Queue {
  public:
-  void push_back(T item) {
-    if (!items_) items_ = std::make_unique<std::deque<T>>();
-    items_->push_back(std::move(item));
+  void push_back(T item) { items_.push_back(std::move(item)); }
+  void pop_front() {
+    items_[first_++] = T();
+    if (first_ == items_.size()) {
+      // A few places are kept for what comes next.
+      items_.capacity() > kKept ? clear() : items_.clear();
+      first_ = 0;
+    } else if (first_ >= kKept && 2 * first_ >= items_.size()) {
+      items_.erase(items_.begin(), begin());
+      first_ = 0;
+    }
   }
-  void pop_front() { items_->pop_front(); }
   // Gives the memory back, too.
-  void clear() { items_.reset(); }
+  void clear() {
+    items_ = {};
+    first_ = 0;
+  }
 
-  bool empty() const { return !items_ || items_->empty(); }
-  std::size_t size() const { return items_ ? items_->size() : 0; }
-  T& front() { return items_->front(); }
-  T& back() { return items_->back(); }
-  auto begin() { return items_ ? items_->begin() : typename std::deque<T>::iterator(); }
-  auto end() { return items_ ? items_->end() : typename std::deque<T>::iterator(); }
+  bool empty() const { return items_.empty(); }
+  std::size_t size() const { return items_.size() - first_; }
+  T& front() { return items_[first_]; }
+  T& back() { return items_.back(); }
+  auto begin() { return items_.begin() + static_cast<std::ptrdiff_t>(first_); }
+  auto end() { return items_.end(); }
 
  private:
-  std::unique_ptr<std::deque<T>> items_;
+  static constexpr std::size_t kKept = 16;
+
+  std::vector<T> items_;
+  std::size_t first_ = 0;
 };
 
 }  // namespace sgw::core

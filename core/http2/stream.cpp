@@ -99,6 +99,9 @@ void Stream::Credit(std::size_t bytes) {
       credited_since_growth_ >= 2 * static_cast<std::size_t>(window_)) {
     RaiseWindow(std::min(2 * window_, kMaxWindow));
   }
+  if (std::exchange(is_raise_due_, false)) {
+    nghttp2_session_set_local_window_size(connection_->session_, NGHTTP2_FLAG_NONE, id_, window_);
+  }
   connection_->ScheduleFlush();
 }
 
@@ -106,8 +109,7 @@ void Stream::RaiseWindow(std::int32_t bytes) {
   if (!connection_ || is_reset_ || has_peer_ended_ || bytes <= window_) return;
   window_ = bytes;
   credited_since_growth_ = 0;
-  nghttp2_session_set_local_window_size(connection_->session_, NGHTTP2_FLAG_NONE, id_, bytes);
-  connection_->ScheduleFlush();
+  is_raise_due_ = true;
 }
 
 bool Stream::is_sent() const { return first_byte_at_ >= 0 && (!connection_ || connection_->written_ > first_byte_at_); }

@@ -96,7 +96,7 @@ class Stream : public std::enable_shared_from_this<Stream>, private Holder {
 
   // The owner took that many received bytes.
   void Credit(std::size_t bytes);
-  // Lets the peer send this many bytes ahead; never less than before.
+  // Lets the peer send this many bytes ahead, from the next Credit() on; never less than before.
   void RaiseWindow(std::int32_t bytes);
 
   bool is_open() const { return connection_ != nullptr; }
@@ -128,6 +128,7 @@ class Stream : public std::enable_shared_from_this<Stream>, private Holder {
   std::int32_t id_;
   std::int32_t window_ = kDefaultWindow;
   std::size_t credited_since_growth_ = 0;
+  bool is_raise_due_ = false;  // of the window, to window_
   Queue<Piece> queue_;
   std::size_t queued_bytes_ = 0;
   std::size_t framed_bytes_ = 0;  // in the connection's output

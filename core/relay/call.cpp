@@ -183,7 +183,7 @@ void Call::FindServer() {
     Pipeline::EndpointRequest wanted;
     wanted.facts = context_.facts;
     wanted.identity = context_.identity;
-    wanted.route = *context_.route;
+    wanted.route = context_.route;
     wanted.is_without_session = true;
     wanted.choose = [this](const std::vector<Endpoint>& endpoints) -> std::optional<Endpoint> {
       std::vector<Endpoint> barred = tried_;

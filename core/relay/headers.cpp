@@ -115,14 +115,15 @@ HeaderBlock ForwardedHead(const HeaderBlock& received, const ForwardFacts& facts
     if (IsIn(facts.identity_headers, field.name) || IsIn(facts.routing_headers, field.name)) continue;
     // It belongs to the trace that the client named.
     if (field.name == "tracestate" && facts.traceparent != received.Get("traceparent")) continue;
-    head.Add(field.name, field.value);
+    head.Add(field);
   }
-  head.Add("traceparent", facts.traceparent);
+  head.Add({"traceparent", facts.traceparent, true});
   if (facts.identity_edits) Apply(*facts.identity_edits, head);
   if (facts.route_edits) Apply(*facts.route_edits, head);
   Apply(facts.endpoint.headers, head);
   if (!facts.endpoint.token.empty() && IsLegal("", facts.endpoint.token.Reveal())) {
-    head.Set("authorization", "Bearer " + facts.endpoint.token.Reveal());
+    head.Remove("authorization");
+    head.Add({"authorization", "Bearer " + facts.endpoint.token.Reveal(), true});
   }
   return head;
 }

@@ -52,6 +52,32 @@ TEST_CASE("an echo comes back whole, with head, body and trailers in their order
   CHECK(call.sent == sent.size());
 }
 
+TEST_CASE("a field that no table may keep stays one, in a head, in trailers and in copies") {
+  Pair pair([](Recorder& recorder) {
+    Recorder* self = &recorder;
+    recorder.on_headers = [self] {
+      HeaderBlock back = self->headers;
+      back.RemoveIf([](const HeaderField& field) { return !field.name.starts_with("x-"); });
+      self->stream->SendHeaders(kOk, false);
+      self->stream->SendEnd(std::move(back));
+    };
+  });
+  REQUIRE(pair.Connect().ok());
+  Recorder call;
+  const HeaderBlock head{{":method", "POST"},    {":scheme", "http"}, {":path", "/test"},
+                         {":authority", "test"}, {"x-kept", "seen"},  {"x-secret", "hidden", true}};
+  pair.Run([&] {
+    call.stream = pair.client->Open(head, true, call);
+    REQUIRE(call.stream);
+  });
+  REQUIRE(call.WaitFor([&] { return call.is_closed; }));
+  REQUIRE(call.trailers.size() == 2);
+  CHECK(call.trailers[0].name == "x-kept");
+  CHECK(!call.trailers[0].is_never_indexed);
+  CHECK(call.trailers[1].value == "hidden");
+  CHECK(call.trailers[1].is_never_indexed);
+}
+
 TEST_CASE("a reset by either side reaches the other with its code") {
   Pair pair([](Recorder& recorder) {
     Recorder* self = &recorder;

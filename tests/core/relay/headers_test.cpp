@@ -37,6 +37,8 @@ TEST_CASE("what a route was made from and what is ours does not go on") {
   CHECK(ForwardedHead(kReceived, facts).Get(":scheme") == "https");
   CHECK(head.Get("grpc-timeout") == "1S");
   CHECK(head.Get("traceparent") == "00-trace");
+  // It is never the same twice: no table is to be filled with it.
+  for (std::size_t i = 0; i < head.size(); ++i) CHECK(head[i].is_never_indexed == (head[i].name == "traceparent"));
 }
 
 TEST_CASE("what an identity was made from does not go on") {
