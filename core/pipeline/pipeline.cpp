@@ -167,26 +167,26 @@ std::unique_ptr<Run> Pipeline::FindRoute(CallContext& context, Done done) const 
 
 std::unique_ptr<Run> Pipeline::FindEndpoint(EndpointRequest request, std::function<void(Result<Found>)> done) const {
   const Asking::Steps& steps = request.is_without_session ? discoveries_ : endpoint_;
-  auto shared = std::make_shared<EndpointRequest>(std::move(request));
-  auto is_known = std::make_shared<bool>(false);
+  auto shared = std::make_shared<const EndpointRequest>(std::move(request));
   return Asking::Begin(
       steps,
       [shared](const Step& step, AnswerFn answer) {
         if (step.config.kind == StepKind::kDiscovery) {
-          return step.instance->Resolve(*shared->facts, shared->identity.get(), shared->route, std::move(answer));
+          return step.instance->Resolve(*shared->facts, shared->identity.get(), *shared->route, std::move(answer));
         }
         static const Identity nobody;
-        return step.instance->Acquire({*shared->facts, shared->identity ? *shared->identity : nobody, shared->route,
+        return step.instance->Acquire({*shared->facts, shared->identity ? *shared->identity : nobody, *shared->route,
                                        shared->key, step.config.create, shared->on_phase},
                                       std::move(answer));
       },
-      [this, shared, is_known, done = std::move(done)](PluginAnswer answer, const Step* step) {
-        const std::string where = shared->route.namespace_.empty() ? "this gateway" : shared->route.namespace_;
+      [this, shared, is_known = false, done = std::move(done)](PluginAnswer answer, const Step* step) mutable {
         if (!step) {
+          const std::string& own = shared->route->namespace_;
+          const std::string where = own.empty() ? "this gateway" : own;
           nobody_had_.Add(1);
-          done(*is_known ? Unavailable("No server in " + where + " is ready.", RetryIn(5s))
-                         : FailedPrecondition("There are no Spark servers in " + where +
-                                              ", and none may be made. Ask its team."));
+          done(is_known ? Unavailable("No server in " + where + " is ready.", RetryIn(5s))
+                        : FailedPrecondition("There are no Spark servers in " + where +
+                                             ", and none may be made. Ask its team."));
           return true;
         }
         if (auto* lease = std::get_if<Lease>(&answer)) {
@@ -194,7 +194,7 @@ std::unique_ptr<Run> Pipeline::FindEndpoint(EndpointRequest request, std::functi
           return true;
         }
         if (auto* snapshot = std::get_if<Snapshot>(&answer)) {
-          *is_known = true;
+          is_known = true;
           auto chosen = shared->choose(**snapshot);
           // Known, but nothing is ready: a later step may have one.
           if (!chosen) return false;

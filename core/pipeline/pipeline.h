@@ -71,7 +71,7 @@ class Pipeline {
   struct EndpointRequest {
     std::shared_ptr<const CallFacts> facts;    // of the first caller
     std::shared_ptr<const Identity> identity;  // null without an auth step
-    Route route;
+    std::shared_ptr<const Route> route;
     std::string key;
     // A call that is routed by itself: it leases nothing, so hot pools are not asked.
     bool is_without_session = false;

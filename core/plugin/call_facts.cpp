@@ -5,10 +5,12 @@
 namespace sgw::core {
 
 CallView::CallView(const CallFacts& facts) {
-  headers_.reserve(facts.headers.size());
+  if (facts.headers.size() > few_.size()) many_.resize(facts.headers.size());
+  sgw_pair* const headers = many_.empty() ? few_.data() : many_.data();
+  std::size_t count = 0;
   for (std::size_t i = 0; i < facts.headers.size(); ++i) {
     const HeaderField field = facts.headers[i];
-    if (field.name.substr(0, 1) != ":") headers_.push_back({View(field.name), View(field.value)});
+    if (field.name.substr(0, 1) != ":") headers[count++] = {View(field.name), View(field.value)};
   }
   call_.size = sizeof(call_);
   call_.id = View(facts.id);
@@ -17,7 +19,7 @@ CallView::CallView(const CallFacts& facts) {
   call_.peer_address = View(facts.peer_address);
   call_.authority = View(facts.authority());
   call_.method = View(facts.method());
-  call_.headers = {headers_.data(), headers_.size()};
+  call_.headers = {headers, count};
   call_.received_wall_ns = static_cast<std::uint64_t>(
       std::chrono::duration_cast<std::chrono::nanoseconds>(facts.received.time_since_epoch()).count());
   if (!facts.tls) return;

@@ -4,6 +4,7 @@
 #include <sgw/abi.h>
 #include <sgw/values.h>
 
+#include <array>
 #include <string>
 #include <vector>
 
@@ -40,7 +41,8 @@ class CallView {
  private:
   sgw_call call_{};
   sgw_tls_peer tls_{};
-  std::vector<sgw_pair> headers_;
+  std::array<sgw_pair, 32> few_;  // the headers, unless there are more
+  std::vector<sgw_pair> many_;
   std::vector<sgw_view> dns_names_;
   std::vector<sgw_view> uris_;
 };

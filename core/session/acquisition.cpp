@@ -61,7 +61,7 @@ std::uint64_t Servers::Claim(const Wanted& wanted, const CallContext& context, D
   Pipeline::EndpointRequest request;
   request.facts = std::make_shared<const CallFacts>(*context.facts);
   request.identity = context.identity;
-  request.route = *context.route;
+  request.route = context.route;
   request.key = wanted.key;
   request.choose = [this](const std::vector<Endpoint>& endpoints) {
     LoseReplaced(endpoints);

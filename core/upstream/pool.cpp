@@ -69,9 +69,9 @@ bool UpstreamPool::UsesTls(const Endpoint& endpoint) const { return WantsTls(end
 
 std::shared_ptr<UpstreamPool::Group> UpstreamPool::GroupOf(const Endpoint& endpoint) {
   const bool is_tls = UsesTls(endpoint);
-  std::string key = EndpointKey(endpoint.address, endpoint.incarnation);
-  if (is_tls) key.append("\ntls\n").append(endpoint.server_name);
-  std::shared_ptr<Group>& group = groups_[key];
+  key_.assign(endpoint.address).append(1, '\n').append(endpoint.incarnation);
+  if (is_tls) key_.append("\ntls\n").append(endpoint.server_name);
+  std::shared_ptr<Group>& group = groups_[key_];
   if (!group) {
     group = std::make_shared<Group>();
     group->pool = this;

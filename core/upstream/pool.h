@@ -101,6 +101,7 @@ class UpstreamPool {
   EndpointTable& table_;
   const UpstreamOptions options_;
   std::unordered_map<std::string, std::shared_ptr<Group>> groups_;
+  std::string key_;  // what is looked for there: its memory is kept, each call asks
   std::size_t next_choice_ = 0;
   Timer sweep_;
 };

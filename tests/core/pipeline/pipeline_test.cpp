@@ -69,7 +69,7 @@ struct Fixture {
               Pipeline::EndpointRequest request;
               request.facts = context.facts;
               request.identity = context.identity;
-              request.route = {.namespace_ = "sjns-ads-prod"};
+              request.route = std::make_shared<const Route>(Route{.namespace_ = "sjns-ads-prod"});
               request.key = "key";
               request.is_without_session = is_without_session;
               request.choose = [](const std::vector<Endpoint>& endpoints) {
