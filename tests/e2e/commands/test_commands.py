@@ -261,7 +261,7 @@ class Serving(unittest.TestCase):
     def test_servers_that_a_discovery_knows_are_shown_before_they_are_used(self):
         lines = [line.split() for line in self.ask("endpoints").stdout.splitlines()]
         self.assertEqual(lines, [["ADDRESS", "NAMESPACE", "SOURCE", "STATE", "CONNECTIONS", "STREAMS", "FAILURES", "LAST", "ERROR"],
-                                 ["127.0.0.1:1", "default", "drivers", "unused", "0", "0", "0"]])
+                                 ["127.0.0.1:1", "default", "drivers", "unused", "0", "0", "0", "-"]])
 
     def test_who_asks_needs_nothing_of_the_configuration_but_the_address(self):
         path = pathlib.Path(self.gateway.folder, "other.yaml")
