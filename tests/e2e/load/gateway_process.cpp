@@ -92,7 +92,8 @@ GatewayProcess::~GatewayProcess() {
   }
   for (const char* const file : {"/log", "/audit.jsonl"}) said += ReadAll(folder_.path() + file);
   for (const std::string_view secret : {kClientSecret, kDriverSecret}) CHECK(said.find(secret) == std::string::npos);
-  const bool is_clean = said.find("Sanitizer:") == std::string::npos && said.find("runtime error:") == std::string::npos;
+  const bool is_clean =
+      said.find("Sanitizer:") == std::string::npos && said.find("runtime error:") == std::string::npos;
   CHECK_MESSAGE(is_clean, said);
 }
 
