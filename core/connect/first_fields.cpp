@@ -1,6 +1,7 @@
 #include "core/connect/first_fields.h"
 
 #include <algorithm>
+#include <optional>
 
 #include "core/connect/field_scanner.h"
 
@@ -14,12 +15,12 @@ constexpr std::uint32_t kUserContext = 2;
 struct SmallMessage : FieldScanner::Visitor {
   const char* OnMessage(std::uint8_t, std::uint32_t) override { return nullptr; }
   std::string* OnField(std::uint32_t number, WireType type, std::uint64_t, const char**) override {
+    is_first_varint_ = number == 1 && type == WireType::kVarint;
     if (number > 2 || type != WireType::kLength) return nullptr;
-    strings[number].clear();
-    return &strings[number];
+    return &strings[number].emplace();
   }
-  void OnValue(std::uint32_t number, std::uint64_t value) override {
-    if (number == 1) first_varint = value;
+  void OnValue(std::uint32_t, std::uint64_t value) override {
+    if (is_first_varint_) first_varint = value;
   }
   void OnMessageEnd() override {}
 
@@ -32,8 +33,11 @@ struct SmallMessage : FieldScanner::Visitor {
     scanner.Feed(bytes, *this);
   }
 
-  std::string strings[3];
+  std::optional<std::string> strings[3];  // empty: not there, which is not the same as an empty one
   std::uint64_t first_varint = 0;
+
+ private:
+  bool is_first_varint_ = false;
 };
 
 class FirstReader : public FieldScanner::Visitor {
@@ -48,17 +52,22 @@ class FirstReader : public FieldScanner::Visitor {
   std::string* OnField(std::uint32_t number, WireType type, std::uint64_t size, const char** refusal) override {
     if (number <= 2 && type != WireType::kLength) *refusal = "session_id or user_context of a wrong type";
     capture_.clear();
-    const bool is_wanted = number == 1 || number == 2 || number == facts_.client_type_field ||
-                           number == facts_.operation_id_field || number == facts_.special_field;
+    const bool is_text = type == WireType::kLength;
+    // A field of another type is one that a parser does not know.
+    is_wanted_ = number == facts_.special_field
+                     ? is_text == (facts_.method != SparkMethod::kReleaseSession)
+                     : is_text && (number == 1 || number == 2 || number == facts_.client_type_field ||
+                                   number == facts_.operation_id_field);
     // ReleaseExecute: release_until (6) and release_all (5) are one choice, the last of them counts.
-    if (facts_.method == SparkMethod::kReleaseExecute && number == 6) fields.is_release_all = false;
+    if (facts_.method == SparkMethod::kReleaseExecute && number == 6 && is_text) fields.is_release_all = false;
     if (number == facts_.observed_id_field && size > 0) fields.has_observed_id = true;
     // A user that was passed over would be nobody, and somebody else's session.
     is_in_user = number == kUserContext;
-    return is_wanted && (size <= kMaxCapture || is_in_user) ? &capture_ : nullptr;
+    return is_wanted_ && (size <= kMaxCapture || is_in_user) ? &capture_ : nullptr;
   }
 
   void OnValue(std::uint32_t number, std::uint64_t value) override {
+    if (!is_wanted_) return;
     if (number == 1) {
       fields.session_id = capture_;
       has_session = true;
@@ -67,7 +76,7 @@ class FirstReader : public FieldScanner::Visitor {
       // Repeated sub-messages are merged field by field.
       SmallMessage user;
       user.Read(capture_);
-      if (!user.strings[1].empty()) fields.user_id = user.strings[1];
+      if (user.strings[1]) fields.user_id = *user.strings[1];
     } else if (number == facts_.client_type_field) {
       fields.client_type = capture_.substr(0, 256);
     } else if (number == facts_.operation_id_field) {
@@ -89,9 +98,10 @@ class FirstReader : public FieldScanner::Visitor {
       case SparkMethod::kExecutePlan: {
         SmallMessage option;  // RequestOption{reattach_options = 1 {reattachable = 1}}
         option.Read(capture_);
+        if (!option.strings[1]) return;
         SmallMessage reattach;
-        reattach.Read(option.strings[1]);
-        if (!option.strings[1].empty()) fields.is_reattachable = reattach.first_varint != 0;
+        reattach.Read(*option.strings[1]);
+        fields.is_reattachable = reattach.first_varint != 0;
         return;
       }
       case SparkMethod::kReleaseExecute:
@@ -110,6 +120,7 @@ class FirstReader : public FieldScanner::Visitor {
 
   const MethodFacts& facts_;
   std::string capture_;
+  bool is_wanted_ = false;  // the field that is being read
 };
 
 }  // namespace

@@ -74,6 +74,30 @@ TEST_CASE("repeated fields are read as protobuf reads them") {
   CHECK(fields->is_release_all);
 }
 
+TEST_CASE("an empty name in a later part of user_context takes the place of the first") {
+  const std::string message =
+      Text(1, kSession) + Text(2, Text(1, "ann") + Text(2, "Ann")) + Text(2, Text(1, "") + Text(2, ""));
+  spark::connect::ConfigRequest parsed;
+  REQUIRE(parsed.ParseFromString(message));
+  REQUIRE(parsed.user_context().user_id().empty());
+  const auto fields = Read("Config", message);
+  REQUIRE(fields.has_value());
+  CHECK(fields->user_id.empty());
+}
+
+TEST_CASE("a field of another type than its own says nothing") {
+  const std::string begin = Text(1, kSession);
+  const auto release =
+      Read("ReleaseExecute", begin + Text(3, "operation") + Number(3, 1) + Number(4, 1) + Number(5, 1));
+  CHECK(release->operation_id == "operation");
+  CHECK_FALSE(release->is_release_all);
+  CHECK(Read("ReleaseExecute", begin + Text(5, "") + Number(6, 1))->is_release_all);
+  CHECK(Read("ReleaseSession", begin + Number(4, 1) + Text(4, "no"))->allows_reconnect);
+  const std::string reattachable = Text(5, Text(1, Number(1, 1)));
+  CHECK(Read("ExecutePlan", begin + reattachable + Number(5, 0))->is_reattachable);
+  CHECK_FALSE(Read("ExecutePlan", begin + reattachable + Text(5, Text(1, "")))->is_reattachable);
+}
+
 TEST_CASE("a large plan behind the session does not matter") {
   auto request = Begun<spark::connect::ExecutePlanRequest>();
   request.set_plan(std::string(1 << 20, 'p'));
