@@ -91,9 +91,9 @@ KeyPtr EcKey(const Json& json, const Algorithm& algorithm) {
   const std::string x = Member(json, "/x");
   const std::string y = Member(json, "/y");
   if (x.size() != algorithm.coordinate_bytes || y.size() != algorithm.coordinate_bytes) return nullptr;
-  const std::string point = "\x04" + x + y;
+  const std::string group(algorithm.kind), point = "\x04" + x + y;  // The builder keeps pointers into both.
   const ParameterBuilder builder(OSSL_PARAM_BLD_new());
-  OSSL_PARAM_BLD_push_utf8_string(builder.get(), OSSL_PKEY_PARAM_GROUP_NAME, std::string(algorithm.kind).c_str(), 0);
+  OSSL_PARAM_BLD_push_utf8_string(builder.get(), OSSL_PKEY_PARAM_GROUP_NAME, group.c_str(), 0);
   OSSL_PARAM_BLD_push_octet_string(builder.get(), OSSL_PKEY_PARAM_PUB_KEY, point.data(), point.size());
   KeyPtr key = MakeKey("EC", builder.get());
   const KeyContext check(key ? EVP_PKEY_CTX_new_from_pkey(nullptr, key.get(), nullptr) : nullptr);
