@@ -3,6 +3,7 @@
 #include <openssl/evp.h>
 #include <yaml-cpp/yaml.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <ctime>
@@ -30,7 +31,8 @@ std::optional<WallTime> TimeOf(const std::string& text) {
   std::tm parts{};
   const char* end = strptime(text.c_str(), "%Y-%m-%dT%H:%M:%SZ", &parts);
   if (!end || *end != '\0') return std::nullopt;
-  return std::chrono::system_clock::from_time_t(timegm(&parts));
+  constexpr std::time_t kYear2200 = 7'258'118'400;  // A WallTime ends in 2262, and begins in 1677.
+  return std::chrono::system_clock::from_time_t(std::clamp<std::time_t>(timegm(&parts), 0, kYear2200));
 }
 
 Status Wrong(const YAML::Node& node, const std::string& why) {

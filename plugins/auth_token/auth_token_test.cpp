@@ -54,6 +54,19 @@ TEST_CASE("a token that has expired is refused") {
         sgw::StatusCode::kUnauthenticated);
 }
 
+TEST_CASE("a time that is too far away to count is far away") {
+  TokenFile file;
+  for (const auto& [year, is_good] : std::map<std::string, bool>{{"2300", true}, {"9999", true}, {"1600", false}}) {
+    CAPTURE(year);
+    file.Write("- {sha256: " + std::string(kSecretHash) + ", subject: alice, expires: " + year + "-01-01T00:00:00Z}\n");
+    TestHost host;
+    PluginUnderTest auth(host, Source(), file.settings());
+    REQUIRE(auth.Start().Wait().ok());
+    const auto answer = auth.Authenticate(CallFrom("").Header("authorization", "Bearer secret")).now();
+    CHECK((answer.get<sgw::Identity>() != nullptr) == is_good);
+  }
+}
+
 TEST_CASE("a token is good until its time is over") {
   TokenFile file;
   file.Write("- {sha256: " + std::string(kSecretHash) + ", subject: alice, expires: 2027-01-31T00:00:00Z}\n");

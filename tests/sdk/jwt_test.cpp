@@ -139,6 +139,13 @@ TEST_CASE("another audience is refused, and one of another type") {
   CHECK_FALSE(Checked(R"({"iss":"https://id","exp":1000})").ok());
 }
 
+TEST_CASE("a time that is too far away to count is far away") {
+  CHECK(Checked(With("exp", "253402300799")).ok());
+  CHECK(Checked(With("exp", "9223372037")).ok());
+  CHECK_FALSE(Checked(With("nbf", "253402300799")).ok());
+  CHECK_FALSE(Checked(With("iat", "18446744074")).ok());
+}
+
 TEST_CASE("a time that is no time is refused") {
   for (const char* time : {R"("1000")", "-1", "1e400", "1e300", "null", "[]", "{}", "true", "253402300800"}) {
     CAPTURE(time);
