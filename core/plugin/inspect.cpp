@@ -86,6 +86,7 @@ Result<Tag> Inspect(std::string_view image) {
   tag.capabilities = json->Strings("/capabilities");
   // The version first: all else may have another meaning in another one.
   if (Status status = CheckVersion(*json, tag); !status.ok()) return status;
+  if (tag.name.empty()) return Refuse("the plugin tag is damaged (it has no name). Build it again.");
   if (Status status = CheckFile(*file); !status.ok()) return status;
   if (Status status = CheckSanitizer(tag); !status.ok()) return status;
   const auto kind = KindOf(json->String("/kind"));

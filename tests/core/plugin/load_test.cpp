@@ -166,6 +166,10 @@ TEST_CASE("a file whose tag cannot be served is refused before any of its code r
     tag.abi = "[]";
     CheckRefusal(FixtureBytes(tag), kInspect + "the plugin tag names no ABI. Build it with the SDK.\n");
   }
+  SUBCASE("no name") {
+    CheckRefusal(FixtureWithRawTag("sgw-tag-1\n{\"kind\":\"auth\",\"abi\":[1,0]}"),
+                 kInspect + "the plugin tag is damaged (it has no name). Build it again.\n");
+  }
   SUBCASE("a newer major version") {
     tag.abi = "[2,1]";
     CheckRefusal(FixtureBytes(tag), kInspect + "built for SDK 2.1, this gateway speaks " + kSpoken +
