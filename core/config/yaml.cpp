@@ -47,6 +47,8 @@ class Builder : public YAML::EventHandler {
   }
   void OnMapEnd() override { Close(); }
 
+  int documents() const { return documents_; }
+
   Value root;
 
  private:
@@ -201,7 +203,8 @@ std::optional<Value> ParseYaml(const std::string& text, const std::string& direc
   try {
     std::istringstream stream(text);
     YAML::Parser parser(stream);
-    while (parser.HandleNextDocument(builder)) {
+    // Not to the last: before a ',' at the start of a line the parser sees documents without end.
+    while (builder.documents() < 2 && parser.HandleNextDocument(builder)) {
     }
   } catch (const YAML::Exception& error) {
     complaints.Error(PlaceOf(error.mark), error.msg + TabHint(text, error.mark));
