@@ -11,6 +11,7 @@ build_packages=(cmake ninja-build g++ ccache pkg-config libgrpc++-dev protobuf-c
 bench_packages=(haproxy nginx-light nghttp2-proxy nghttp2-client openssl)
 bench_services=(haproxy nginx nghttpx)  # What these packages start, and the benchmark starts by itself.
 lint_packages=(clang-format clang-tidy shellcheck)
+fuzz_packages=(clang-14 libclang-rt-14-dev libfuzzer-14-dev llvm-14)
 
 # Prints a Python that is new enough for PySpark 4 and can make environments; the system's own is asked first.
 find_python() {
@@ -36,6 +37,7 @@ install_packages() {
       build) wanted+=("${build_packages[@]}" curl ca-certificates) ;;
       bench) wanted+=("${bench_packages[@]}") ;;
       lint) wanted+=("${lint_packages[@]}") ;;
+      fuzz) wanted+=("${fuzz_packages[@]}") ;;
       java) find_java >/dev/null || wanted+=(openjdk-17-jre-headless) ;;
       identity) command -v npm >/dev/null || wanted+=(npm) ;;
       jvm | clients)
