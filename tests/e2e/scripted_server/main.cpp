@@ -6,6 +6,7 @@
 //   --fail TEXT         says so on stderr and exits with 1 instead of listening
 //   --tls CERT KEY [CA] speaks TLS; with the authority, to those who have a certificate of it. PEM files; last option
 //   --ignore-term       goes on after SIGTERM
+//   --tell              prints a line of JSON when a call begins and when it ends, see stage.h
 //   --script PAIRS      what is done where a caller says nothing else, see script.h
 //
 // Prints `scripted server started at: 127.0.0.1:PORT` when it listens. SIGTERM and SIGINT end it with 0.
@@ -54,6 +55,13 @@ int Run(int argc, char** argv) {
     const std::string name = argv[i];
     if (name == "--ignore-term") {
       ignores_term = true;
+      continue;
+    }
+    if (name == "--tell") {
+      options.tell = [](const std::string& line) {
+        std::puts(line.c_str());
+        std::fflush(stdout);
+      };
       continue;
     }
     if (i + 1 == argc) throw std::invalid_argument("'" + name + "' is no option, or needs a value");

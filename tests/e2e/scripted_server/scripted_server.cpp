@@ -10,7 +10,7 @@ namespace sgw::testing {
 
 ScriptedServer::ScriptedServer(Options options)
     : host_(options.host),
-      stage_(std::move(options.script)),
+      stage_(std::move(options.script), std::move(options.tell)),
       spark_(std::make_unique<SparkService>(stage_)),
       echo_(std::make_unique<EchoService>(stage_)) {
   grpc::ServerBuilder builder;

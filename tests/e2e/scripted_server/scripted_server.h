@@ -25,6 +25,7 @@ class ScriptedServer {
     int port = 0;                                          // 0: one from the kernel
     Script script;                                         // what is done where the caller says nothing else
     std::shared_ptr<grpc::ServerCredentials> credentials;  // null: plaintext
+    Tell tell;
   };
 
   // Listens when it returns. Throws std::runtime_error when it cannot.

@@ -283,6 +283,26 @@ std::string Output(const std::string& arguments, int* exit_code) {
   return output;
 }
 
+TEST_CASE("a call is told when it begins, and with all that came of it when it ends") {
+  std::vector<std::string> lines;
+  {
+    ScriptedServer::Options options;
+    options.tell = [&](const std::string& line) { lines.push_back(line); };
+    ScriptedServer server(options);
+    const auto stub =
+        SparkConnectService::NewStub(grpc::CreateChannel(server.address(), grpc::InsecureChannelCredentials()));
+    grpc::ClientContext context;
+    ConfigResponse response;
+    CHECK(stub->Config(&context, Rig::From<ConfigRequest>("ann"), &response).ok());
+    REQUIRE(server.WaitForEnded("Config"));
+  }
+  REQUIRE(lines.size() == 2);
+  CHECK(lines[0] == R"({"event":"began","call":0,"method":"Config"})");
+  CHECK(lines[1] == R"({"event":"ended","call":0,"method":"Config","session_id":")" + kSession +
+                        R"(","user_id":"ann","operation_id":"","messages":1,"bytes":0,"responses":1,)"
+                        R"("was_cancelled":false})");
+}
+
 TEST_CASE("as a process it says where it listens, and ends when it is told") {
   int pipe[2];
   REQUIRE(::pipe(pipe) == 0);

@@ -1,5 +1,7 @@
 #include "tests/e2e/scripted_server/stage.h"
 
+#include <sgw/json.h>
+
 #include <stdexcept>
 
 namespace sgw::testing {
@@ -10,6 +12,20 @@ constexpr std::chrono::milliseconds kAskAgain{5};
 
 std::string ToString(grpc::string_ref text) { return {text.data(), text.size()}; }
 
+std::string LineOf(std::size_t number, const RecordedRequest& record) {
+  JsonWriter json;
+  json.BeginObject().Key("event").Value(record.has_ended ? "ended" : "began");
+  json.Key("call").Value(number).Key("method").Value(record.method);
+  if (record.has_ended) {
+    json.Key("session_id").Value(record.session_id).Key("user_id").Value(record.user_id);
+    json.Key("operation_id").Value(record.operation_id);
+    json.Key("messages").Value(record.messages).Key("bytes").Value(record.bytes);
+    json.Key("responses").Value(record.responses).Key("was_cancelled").Value(record.was_cancelled);
+  }
+  json.EndObject();
+  return std::move(json).Text();
+}
+
 }  // namespace
 
 std::size_t Stage::Enter(const std::string& method, const grpc::ServerContext& context) {
@@ -18,9 +34,18 @@ std::size_t Stage::Enter(const std::string& method, const grpc::ServerContext& c
   for (const auto& [name, value] : context.client_metadata()) record.metadata.emplace(ToString(name), ToString(value));
   record.has_deadline = context.deadline() != std::chrono::system_clock::time_point::max();
   const std::lock_guard lock(mutex_);
+  if (tell_) tell_(LineOf(requests_.size(), record));
   requests_.push_back(std::move(record));
   changed_.notify_all();
   return requests_.size() - 1;
+}
+
+void Stage::Leave(std::size_t number, bool was_cancelled) {
+  Update(number, [&](RecordedRequest& record) {
+    record.has_ended = true;
+    record.was_cancelled = was_cancelled;
+    if (tell_) tell_(LineOf(number, record));
+  });
 }
 
 Script Stage::ScriptOf(const grpc::ServerContext& context) const {
@@ -67,13 +92,7 @@ Performance::Performance(Stage& stage, const std::string& method, grpc::ServerCo
   }
 }
 
-Performance::~Performance() {
-  const bool was_cancelled = context_.IsCancelled();
-  Update([&](RecordedRequest& record) {
-    record.has_ended = true;
-    record.was_cancelled = was_cancelled;
-  });
-}
+Performance::~Performance() { stage_.Leave(number_, context_.IsCancelled()); }
 
 grpc::Status Performance::Begin() {
   if (!script_error_.ok()) return script_error_;

@@ -4,6 +4,7 @@
 #include <grpcpp/grpcpp.h>
 
 #include <condition_variable>
+#include <functional>
 #include <map>
 #include <mutex>
 #include <set>
@@ -34,10 +35,14 @@ struct RecordedRequest {
   bool was_cancelled = false;  // by the client, as far as the server has heard
 };
 
+// Hears of each call twice, in a line of JSON: `{"event":"began","call":0,"method":...}` and, as "ended", all that the
+// record has. Line by line, from the thread of the call.
+using Tell = std::function<void(const std::string& line)>;
+
 // Safe for concurrent use.
 class Stage {
  public:
-  explicit Stage(Script script) : script_(std::move(script)) {}
+  explicit Stage(Script script, Tell tell = nullptr) : script_(std::move(script)), tell_(std::move(tell)) {}
 
   // Notes a call and gives its number.
   std::size_t Enter(const std::string& method, const grpc::ServerContext& context);
@@ -47,6 +52,9 @@ class Stage {
     change(requests_[number]);
     changed_.notify_all();
   }
+
+  // The call's last change.
+  void Leave(std::size_t number, bool was_cancelled);
 
   // The script of a call: the server's, and what its metadata say.
   Script ScriptOf(const grpc::ServerContext& context) const;
@@ -68,6 +76,7 @@ class Stage {
 
  private:
   const Script script_;
+  const Tell tell_;
   mutable std::mutex mutex_;  // Guards all below.
   std::condition_variable changed_;
   std::vector<RecordedRequest> requests_;
