@@ -101,6 +101,9 @@ class End:
     def write(self, *frames):
         self.socket.sendall(b"".join(frames))
 
+    def reset(self, stream, code=8):
+        self.write(frame(RESET, 0, stream, struct.pack(">I", code)))
+
     def push(self, data):
         """As much as the peer takes; False when it has closed."""
         try:
@@ -231,9 +234,14 @@ class Wire(End):
             connected = context.wrap_socket(connected, server_hostname="localhost")
         super().__init__(connected, window)
         self.next = 1
-        self.write(PREFACE, frame(SETTINGS, payload=setting((2, 0), (4, window), (6, 1 << 24))))
+        hello = PREFACE + frame(SETTINGS, payload=setting((2, 0), (4, window), (6, 1 << 24)))
         if self.credits:
-            self.write(frame(WINDOW_UPDATE, payload=struct.pack(">I", 2**31 - 1 - 65535)))
+            hello += frame(WINDOW_UPDATE, payload=struct.pack(">I", 2**31 - 1 - 65535))
+        try:
+            self.write(hello)
+        except OSError:
+            self.close()
+            raise
 
     def open(self, block, is_end=False):
         """A new stream with this head; its id."""
