@@ -89,6 +89,9 @@ class Gateway:
     def pid(self):
         return self._process.pid
 
+    def is_running(self):
+        return self._process.is_running()
+
     def url(self, listener=0, **parameters):
         return connect_url(self.addresses[listener], parameters)
 
