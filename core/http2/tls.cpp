@@ -4,6 +4,7 @@
 #include <openssl/err.h>
 #include <openssl/ssl.h>
 #include <openssl/x509v3.h>
+#include <sgw/wall_time.h>
 
 #include <array>
 #include <ctime>
@@ -63,8 +64,7 @@ Status TlsContext::Present(const TlsFiles& files) {
     is_taken = is_taken && SSL_CTX_add1_chain_cert(context_, (*chain)[i].get()) == 1;
   if (!is_taken) return FailedPrecondition("cannot use the certificate " + files.certificate + ": " + OpensslError());
   std::tm end{};
-  if (ASN1_TIME_to_tm(X509_get0_notAfter(own), &end) == 1)
-    not_after_ = std::chrono::system_clock::from_time_t(timegm(&end));
+  if (ASN1_TIME_to_tm(X509_get0_notAfter(own), &end) == 1) not_after_ = WallTimeAt(timegm(&end));
   return {};
 }
 

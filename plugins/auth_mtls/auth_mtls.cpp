@@ -3,6 +3,7 @@
 #include <openssl/asn1.h>
 #include <openssl/x509.h>
 #include <sgw/pattern.h>
+#include <sgw/wall_time.h>
 
 #include <algorithm>
 #include <ctime>
@@ -40,7 +41,7 @@ std::string CommonName(X509* certificate) {
 std::optional<WallTime> EndOf(X509* certificate) {
   std::tm parts{};
   if (ASN1_TIME_to_tm(X509_get0_notAfter(certificate), &parts) != 1) return std::nullopt;
-  return std::chrono::system_clock::from_time_t(timegm(&parts));
+  return WallTimeAt(timegm(&parts));
 }
 
 // A NUL or a line break in a name is somebody's trick.

@@ -58,6 +58,10 @@ TEST_CASE("an identity ends with its certificate") {
   const AuthAnswer answer = Ask("{}", AnyCall().Certificate("", {"a.acme.com"}, {}, DerOf("a", 1'900'000'000)));
   REQUIRE(answer.get<Identity>());
   CHECK(answer.get<Identity>()->expiry == WallTime(std::chrono::seconds(1'900'000'000)));
+  // RFC 5280 has the end of the year 9999 for a certificate without one, more than the clock can count.
+  const AuthAnswer endless = Ask("{}", AnyCall().Certificate("", {"a.acme.com"}, {}, DerOf("a", 253'402'300'799)));
+  REQUIRE(endless.get<Identity>());
+  CHECK(endless.get<Identity>()->expiry > WallTime(std::chrono::seconds(7'000'000'000)));
 }
 
 TEST_CASE("groups go by the name") {

@@ -1,9 +1,9 @@
 #include "auth_token.h"
 
 #include <openssl/evp.h>
+#include <sgw/wall_time.h>
 #include <yaml-cpp/yaml.h>
 
-#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <ctime>
@@ -31,8 +31,7 @@ std::optional<WallTime> TimeOf(const std::string& text) {
   std::tm parts{};
   const char* end = strptime(text.c_str(), "%Y-%m-%dT%H:%M:%SZ", &parts);
   if (!end || *end != '\0') return std::nullopt;
-  constexpr std::time_t kYear2200 = 7'258'118'400;  // A WallTime ends in 2262, and begins in 1677.
-  return std::chrono::system_clock::from_time_t(std::clamp<std::time_t>(timegm(&parts), 0, kYear2200));
+  return WallTimeAt(timegm(&parts));
 }
 
 Status Wrong(const YAML::Node& node, const std::string& why) {

@@ -8,6 +8,7 @@
 #include <sgw/json.h>
 #include <sgw/status.h>
 #include <sgw/values.h>
+#include <sgw/wall_time.h>
 
 #include <algorithm>
 #include <cmath>
@@ -82,7 +83,7 @@ class Jwt {
     return claim->Strings("");
   }
   // The time of a claim (NumericDate, RFC 7519 section 2). None: there is no such claim. UNAUTHENTICATED: it is no
-  // finite number between 1970 and the year 9999. One after the year 2200 is given as that year's beginning.
+  // finite number between 1970 and the year 9999. See WallTimeAt for one that is far away.
   Result<std::optional<WallTime>> Time(std::string_view path) const;
 
  private:
@@ -164,9 +165,7 @@ inline Result<std::optional<WallTime>> Jwt::Time(std::string_view path) const {
   if (!seconds || !std::isfinite(*seconds) || *seconds < 0 || *seconds > kYear9999) {
     return Wrong("its '" + std::string(path) + "' is no time.");
   }
-  constexpr double kYear2200 = 7'258'118'400.0;  // A WallTime ends in 2262, and leeways are added to it.
-  const auto whole = std::chrono::seconds(static_cast<std::int64_t>(std::min(*seconds, kYear2200)));
-  return std::optional<WallTime>(WallTime(whole));
+  return std::optional<WallTime>(WallTimeAt(static_cast<std::int64_t>(*seconds)));
 }
 
 inline Status CheckClaims(const Jwt& token, const JwtRules& rules, WallTime now) {

@@ -1,3 +1,5 @@
+#include <sgw/wall_time.h>
+
 #include "tests/core/http2/pair.h"
 #include "tests/core/http2/tls_client.h"
 
@@ -69,6 +71,14 @@ TEST_CASE("a listener that requires certificates lets in those of its authoritie
   CHECK_FALSE(server.LetsIn(old.With(server.authority.Issue({.begins = -7200, .ends = -60}))));
   CHECK_FALSE(server.LetsIn(early.With(server.authority.Issue({.begins = 1800}))));
   CHECK(server.Incidents() == std::vector<std::string>(4, "client_certificate"));
+}
+
+TEST_CASE("a certificate that ends when the clock can count no more ends far away") {
+  Authority authority;
+  TlsFolder folder;
+  const auto context = TlsContext::ForListener({folder.With(authority.Issue({.ends = 250L * 365 * 86'400}))});
+  REQUIRE(context);
+  CHECK((*context)->not_after() == sgw::WallTimeAt(7'300'000'000));
 }
 
 TEST_CASE("where a certificate is optional none is needed, and a bad one is refused all the same") {
