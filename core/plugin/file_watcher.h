@@ -1,16 +1,16 @@
 // FileWatcher: tells when what a path leads to has become something else.
 //
-// It listens (inotify) at every folder along the path and along each symlink in it, so it sees a file that is written,
-// replaced, renamed over, removed or made, a folder that is moved, and Kubernetes' swap of the symlink `..data`; also
-// for a path that does not exist yet. It looks every few seconds as well, for file systems that tell nothing.
+// It looks ten times a second, through every symlink, so it sees a file that is written, replaced, renamed over,
+// removed or made, a folder that is moved, and Kubernetes' swap of the symlink `..data`, on every file system; also for
+// a path that does not exist yet.
 #pragma once
 
-#include <chrono>
+#include <condition_variable>
 #include <cstdint>
 #include <functional>
 #include <map>
 #include <mutex>
-#include <set>
+#include <optional>
 #include <string>
 #include <thread>
 #include <vector>
@@ -24,7 +24,7 @@ class FileWatcher {
   // nothing of the watcher.
   using Changed = std::function<void(std::uint64_t id)>;
 
-  explicit FileWatcher(Changed changed);
+  explicit FileWatcher(Changed changed) : changed_(std::move(changed)) {}
   ~FileWatcher();
   FileWatcher(const FileWatcher&) = delete;
   FileWatcher& operator=(const FileWatcher&) = delete;
@@ -34,35 +34,21 @@ class FileWatcher {
   void Unwatch(std::uint64_t id);
 
  private:
-  using Time = std::chrono::steady_clock::time_point;
-  // A name in a folder that the path goes through.
-  struct Link {
-    int folder = -1;  // inotify's number
-    std::string name;
-  };
+  // Each is how a file looked: which one it is, and when it was last changed.
   struct Watched {
     std::string path;
-    std::string told;  // how it looked when its owner was last told
-    std::vector<Link> links;
-    bool is_followed = false;  // links are up to date
-    bool is_touched = false;   // somebody wrote to it since
-    Time due{};                // when to look and tell, if nothing else happens before; zero: not
+    std::string told;                    // when its owner was last told
+    std::string seen;                    // at the last look
+    std::optional<std::size_t> content;  // of one that was just being changed: a clock's tick may hide its next change
   };
 
   void Run();
-  int NextTimeout(Time now) const;
-  void ReadEvents(Time now);
-  void OnEvent(int folder, std::uint32_t mask, const std::string& name, Time now);
-  void Follow(Watched& watched);
-  void LookAtAll(Time now);
-  std::vector<std::uint64_t> TakeDue(Time now);
+  std::vector<std::uint64_t> LookAtAll();
 
   const Changed changed_;
-  const int events_;
-  const int wake_;
-  std::mutex mutex_;  // Guards watched_, folders_ and is_ending_.
+  std::mutex mutex_;  // Guards watched_ and is_ending_.
+  std::condition_variable wake_;
   std::map<std::uint64_t, Watched> watched_;
-  std::set<int> folders_;
   bool is_ending_ = false;
   std::thread thread_;  // made by the first Watch()
 };
