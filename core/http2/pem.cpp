@@ -4,6 +4,7 @@
 #include <openssl/pem.h>
 
 #include <cerrno>
+#include <filesystem>
 #include <system_error>
 
 namespace sgw::core {
@@ -24,6 +25,8 @@ Result<BioPtr> Open(const char* what, const std::string& path) {
   errno = 0;
   BioPtr file(BIO_new_file(path.c_str(), "r"));
   if (!file) return Wrong(what, path, std::generic_category().message(errno));
+  std::error_code ignored;
+  if (std::filesystem::is_directory(path, ignored)) return Wrong(what, path, "it is a folder");
   return file;
 }
 

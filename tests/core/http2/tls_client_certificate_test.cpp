@@ -215,6 +215,8 @@ TEST_CASE("files that cannot be used are named, and a key that does not fit is t
     ListenerTls missing = good;
     missing.files.*which = folder.path() + "/none.pem";
     CHECK(TlsContext::ForListener(missing).status().message().find("none.pem: No such file") != std::string::npos);
+    missing.files.*which = "/";
+    CHECK(TlsContext::ForListener(missing).status().message().find(" /: it is a folder") != std::string::npos);
   }
 }
 
