@@ -1,5 +1,7 @@
 #include "core/connect/status_details.h"
 
+#include <sgw/json.h>
+
 #include <cstdint>
 
 namespace sgw::core {
@@ -42,28 +44,11 @@ std::string_view Cut(std::string_view message) {
   return message.substr(0, size);
 }
 
-// How many bytes the UTF-8 character at the beginning has; 0: it is none.
-std::size_t CharacterSize(std::string_view text) {
-  const auto byte = [&](std::size_t i) { return i < text.size() ? static_cast<std::uint8_t>(text[i]) : 0u; };
-  const std::size_t size = byte(0) < 0x80   ? 1
-                           : byte(0) < 0xC2 ? 0
-                           : byte(0) < 0xE0 ? 2
-                           : byte(0) < 0xF0 ? 3
-                           : byte(0) < 0xF5 ? 4
-                                            : 0;
-  for (std::size_t i = 1; i < size; ++i) {
-    if ((byte(i) & 0xC0) != 0x80) return 0;
-  }
-  const bool is_overlong = (byte(0) == 0xE0 && byte(1) < 0xA0) || (byte(0) == 0xF0 && byte(1) < 0x90);
-  const bool is_no_character = (byte(0) == 0xED && byte(1) > 0x9F) || (byte(0) == 0xF4 && byte(1) > 0x8F);
-  return is_overlong || is_no_character ? 0 : size;
-}
-
 // A message may quote what a client sent. Parsers refuse a string that is not UTF-8, and the whole Status with it.
 std::string AsUtf8(std::string_view text) {
   std::string out;
   while (!text.empty()) {
-    const std::size_t size = CharacterSize(text);
+    const std::size_t size = sgw::detail::Utf8Length(text);
     out += size == 0 ? "?" : text.substr(0, size);
     text.remove_prefix(size == 0 ? 1 : size);
   }

@@ -39,6 +39,8 @@ class Call final : public StreamPair, public boost::intrusive::list_base_hook<> 
   bool is_health() const { return health_ != HealthMethod::kNone; }
 
  private:
+  friend class WorkerRelay;
+
   // What the held bytes wait for. A request that is not gRPC is answered with its first bytes or its end: where these
   // break the rules of HTTP/2, that is the answer.
   enum class Awaits : std::uint8_t { kNothing, kFirstMessage, kHealthRequest, kHttpBody };
@@ -72,7 +74,7 @@ class Call final : public StreamPair, public boost::intrusive::list_base_hook<> 
   // call_end.cpp
   void LetGoOfSession();
   void RecordEvent(std::uint32_t event);
-  void Count();
+  std::chrono::nanoseconds duration() const;
 
   WorkerRelay& home_;
   const std::shared_ptr<const Pipeline> pipeline_;

@@ -17,7 +17,7 @@ void Call::OnDone() {
     if (has_operation_ended_) RecordEvent(SGW_RECORD_OPERATION_ENDED);
     RecordEvent(context_.refused_by.empty() ? SGW_RECORD_CALL_ENDED : SGW_RECORD_CALL_REFUSED);
   }
-  Count();
+  home_.Count(*this);
   home_.Remove(*this);
 }
 
@@ -41,21 +41,11 @@ void Call::RecordEvent(std::uint32_t event) {
     raw.message = View(outcome().message);
     raw.bytes_from_client = bytes_from_client();
     raw.bytes_to_client = bytes_to_client();
-    raw.duration_ns = static_cast<decltype(raw.duration_ns)>(
-        std::chrono::duration_cast<std::chrono::nanoseconds>(home_.relay().clock().Now() - began_).count());
+    raw.duration_ns = static_cast<decltype(raw.duration_ns)>(duration().count());
   }
   pipeline_->Record(raw);
 }
 
-void Call::Count() {
-  home_.CountEnd({.path = context_.facts->method(),
-                  .is_spark = method_ != nullptr,
-                  .is_health = is_health(),
-                  .code = outcome().code,
-                  .refused_by = context_.refused_by,
-                  .duration = home_.relay().clock().Now() - began_,
-                  .bytes_from_client = bytes_from_client(),
-                  .bytes_to_client = bytes_to_client()});
-}
+std::chrono::nanoseconds Call::duration() const { return home_.relay().clock().Now() - began_; }
 
 }  // namespace sgw::core

@@ -8,11 +8,11 @@ namespace {
 constexpr std::size_t kOtherMethod = static_cast<std::size_t>(SparkMethod::kUnknown) + 1;
 constexpr std::size_t kHealthMethod = kOtherMethod + 1;
 
-std::size_t MethodIndex(const CallEnd& end) {
-  if (end.is_health) return kHealthMethod;
+std::size_t MethodIndex(bool is_health, std::string_view path) {
+  if (is_health) return kHealthMethod;
   // Without an auth step nobody looked at the method, and it is named all the same.
-  if (!IsSparkConnect(end.path)) return kOtherMethod;
-  return static_cast<std::size_t>(FactsOf(end.path).method);
+  if (!IsSparkConnect(path)) return kOtherMethod;
+  return static_cast<std::size_t>(FactsOf(path).method);
 }
 
 std::string MethodName(std::size_t index, std::string_view path) {
@@ -54,29 +54,31 @@ void WorkerRelay::Remove(Call& call) {
   live_.Add(-1);
 }
 
-void WorkerRelay::CountEnd(const CallEnd& end) {
-  const std::size_t index = MethodIndex(end);
-  const auto code = static_cast<std::size_t>(end.code);
+void WorkerRelay::Count(const Call& call) {
+  const std::string_view path = call.context_.facts->method();
+  const std::size_t index = MethodIndex(call.is_health(), path);
+  const StatusCode status = call.outcome().code;
+  const auto code = static_cast<std::size_t>(status);
   MethodSeries& series = series_[index];
   MetricsRegistry& metrics = relay_.metrics();
   if (!series.by_code[code]) {
     series.by_code[code] =
         &metrics.Counter("spark_gateway_requests_total", "Calls that have ended.",
-                         {{"method", MethodName(index, end.path)}, {"code", std::string(CodeName(end.code))}});
+                         {{"method", MethodName(index, path)}, {"code", std::string(CodeName(status))}});
   }
   if (!series.duration) {
     series.duration =
         &metrics.Histogram("spark_gateway_request_duration_seconds", "From a call's head to the end of its answer.",
-                           {{"method", MethodName(index, end.path)}});
+                           {{"method", MethodName(index, path)}});
   }
   series.by_code[code]->Add(1);
-  series.duration->Observe(std::chrono::duration<double>(end.duration).count());
-  from_clients_.Add(static_cast<double>(end.bytes_from_client));
-  to_clients_.Add(static_cast<double>(end.bytes_to_client));
-  if (end.refused_by.empty()) return;
+  series.duration->Observe(std::chrono::duration<double>(call.duration()).count());
+  from_clients_.Add(static_cast<double>(call.bytes_from_client()));
+  to_clients_.Add(static_cast<double>(call.bytes_to_client()));
+  if (call.context_.refused_by.empty()) return;
   metrics
       .Counter("spark_gateway_refusals_total", "Calls that the gateway refused, by the step or part that did.",
-               {{"refused_by", std::string(end.refused_by)}})
+               {{"refused_by", call.context_.refused_by}})
       .Add(1);
 }
 

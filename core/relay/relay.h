@@ -15,18 +15,6 @@ namespace sgw::core {
 
 class Relay;
 
-// What is counted of a call that ended.
-struct CallEnd {
-  std::string_view path;
-  bool is_spark = false;
-  bool is_health = false;
-  StatusCode code{};
-  std::string_view refused_by;
-  SteadyTime::duration duration{};
-  std::uint64_t bytes_from_client = 0;
-  std::uint64_t bytes_to_client = 0;
-};
-
 // The calls of one worker. On the worker.
 class WorkerRelay {
  public:
@@ -40,7 +28,7 @@ class WorkerRelay {
   void DoNotWait();
   // The call has ended and goes.
   void Remove(Call& call);
-  void CountEnd(const CallEnd& end);
+  void Count(const Call& call);
   void TellDraining();
   void GiveUp();
 
