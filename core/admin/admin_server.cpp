@@ -2,18 +2,13 @@
 
 #include <grpc/support/log.h>
 #include <grpcpp/grpcpp.h>
-#include <netdb.h>
 #include <spdlog/spdlog.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/un.h>
 #include <unistd.h>
 
-#include <cerrno>
-#include <cstring>
 #include <filesystem>
 
-#include "core/config/address.h"
+#include "core/worker/acceptor.h"
 #include "spark_gateway/admin.grpc.pb.h"
 
 namespace sgw::core {
@@ -110,55 +105,19 @@ class Service final : public api::Admin::Service {
   AdminBackend& backend_;
 };
 
-// Makes the way free for a socket: what a killed gateway left goes, what is alive or something else stays.
-Status MakeWay(const std::string& path) {
-  const std::string where = "admin.address: " + path;
+Status MakeFolder(const std::filesystem::path& folder) {
   std::error_code error;
-  if (const auto parent = std::filesystem::path(path).parent_path(); !parent.empty()) {
-    std::filesystem::create_directories(parent, error);
-    if (error) return FailedPrecondition("admin.address: cannot make " + parent.string() + ": " + error.message());
-  }
-  const auto kind = std::filesystem::symlink_status(path, error).type();
-  if (kind == std::filesystem::file_type::not_found) return {};
-  if (kind != std::filesystem::file_type::socket) return FailedPrecondition(where + " is there and is no socket");
-  sockaddr_un name{};
-  name.sun_family = AF_UNIX;
-  path.copy(name.sun_path, sizeof(name.sun_path) - 1);
-  const int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-  const bool is_alive = connect(fd, reinterpret_cast<const sockaddr*>(&name), sizeof(name)) == 0 || errno == EAGAIN;
-  close(fd);
-  if (is_alive) return FailedPrecondition(where + " belongs to a gateway that runs; give each its own");
-  if (unlink(path.c_str()) != 0) return FailedPrecondition(where + ": " + std::strerror(errno));
-  return {};
+  if (!folder.empty()) std::filesystem::create_directories(folder, error);
+  return error ? FailedPrecondition("cannot make " + folder.string() + ": " + error.message()) : Status();
 }
 
-// ": Address already in use", where the system says so: the library tells no reason.
-std::string WhyNot(const std::string& text) {
-  std::string ignored;
-  const auto address = ParseAddress(text, ignored);
-  if (!address) return "";
-  sockaddr_un path{};
-  path.sun_family = AF_UNIX;
-  address->path.copy(path.sun_path, sizeof(path.sun_path) - 1);
-  addrinfo of_path{};
-  of_path.ai_family = AF_UNIX;
-  of_path.ai_addr = reinterpret_cast<sockaddr*>(&path);
-  of_path.ai_addrlen = sizeof(path);
-  addrinfo* found = nullptr;
-  if (!address->is_unix()) {
-    addrinfo hints{};
-    hints.ai_socktype = SOCK_STREAM;
-    const int failed = getaddrinfo(address->host.c_str(), std::to_string(address->port).c_str(), &hints, &found);
-    if (failed != 0) return std::string(": ") + gai_strerror(failed);
-  }
-  const addrinfo& tried = found ? *found : of_path;
-  const int fd = socket(tried.ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  const bool is_bound = bind(fd, tried.ai_addr, tried.ai_addrlen) == 0;
-  const int error = errno;
-  close(fd);
-  if (found) freeaddrinfo(found);
-  if (is_bound && address->is_unix()) unlink(address->path.c_str());
-  return is_bound ? "" : std::string(": ") + std::strerror(error);
+// The library gives no reason; the system does.
+std::string WhyNot(const std::string& address) {
+  const Result<int> fd = ListenOn(address);
+  if (!fd) return fd.status().message();
+  close(*fd);
+  if (address.rfind("unix:", 0) == 0) unlink(address.c_str() + 5);
+  return "cannot listen on " + address;
 }
 
 }  // namespace
@@ -175,7 +134,10 @@ AdminServer::~AdminServer() { impl_->server->Shutdown(std::chrono::system_clock:
 
 Result<std::unique_ptr<AdminServer>> AdminServer::Start(const std::string& address, AdminBackend& backend) {
   if (address.rfind("unix:", 0) == 0) {
-    if (Status status = MakeWay(address.substr(5)); !status.ok()) return status;
+    const std::string path = address.substr(5);
+    Status status = MakeFolder(std::filesystem::path(path).parent_path());
+    if (status.ok()) status = MakeWay(path);
+    if (!status.ok()) return FailedPrecondition("admin.address: " + status.message());
   }
   // The library's own lines are none of an operator's log.
   gpr_set_log_function([](gpr_log_func_args* line) { spdlog::debug("grpc: {}", line->message); });
@@ -194,7 +156,7 @@ Result<std::unique_ptr<AdminServer>> AdminServer::Start(const std::string& addre
   const mode_t before = umask(0177);
   impl->server = builder.BuildAndStart();
   umask(before);
-  if (!impl->server) return FailedPrecondition("admin.address: cannot listen on " + address + WhyNot(address));
+  if (!impl->server) return FailedPrecondition("admin.address: " + WhyNot(address));
   return std::unique_ptr<AdminServer>(new AdminServer(std::move(impl)));
 }
 

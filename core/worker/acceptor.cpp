@@ -19,30 +19,27 @@ namespace {
 
 constexpr auto kPause = std::chrono::milliseconds(100);
 
+sockaddr_un NameOf(const std::string& path) {
+  sockaddr_un name{};
+  name.sun_family = AF_UNIX;
+  path.copy(name.sun_path, sizeof(name.sun_path) - 1);
+  return name;
+}
+
 Status SystemError(const std::string& address, const char* what) {
   return Unavailable("cannot " + std::string(what) + " " + address + ": " + std::strerror(errno));
 }
 
 Result<int> ListenUnix(const std::string& address) {
   const std::string path = address.substr(5);
-  sockaddr_un name{};
-  name.sun_family = AF_UNIX;
-  if (path.empty() || path.size() >= sizeof(name.sun_path)) {
+  if (path.empty() || path.size() >= sizeof(sockaddr_un::sun_path)) {
     return InvalidArgument("'" + address + "': a Unix socket's path has 1 to 107 bytes");
   }
-  std::memcpy(name.sun_path, path.data(), path.size());
+  if (Status status = MakeWay(path); !status.ok()) return status;
   const int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
   if (fd < 0) return SystemError(address, "make a socket for");
-  // A socket file that nobody answers was left by a process that has gone.
-  const int probe = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  struct stat file {};
-  const bool is_socket = stat(path.c_str(), &file) == 0 && S_ISSOCK(file.st_mode);
-  if (is_socket && probe >= 0 && connect(probe, reinterpret_cast<sockaddr*>(&name), sizeof(name)) != 0 &&
-      errno == ECONNREFUSED) {
-    unlink(path.c_str());
-  }
-  if (probe >= 0) close(probe);
-  if (bind(fd, reinterpret_cast<sockaddr*>(&name), sizeof(name)) != 0 || listen(fd, SOMAXCONN) != 0) {
+  const sockaddr_un name = NameOf(path);
+  if (bind(fd, reinterpret_cast<const sockaddr*>(&name), sizeof(name)) != 0 || listen(fd, SOMAXCONN) != 0) {
     auto error = SystemError(address, "listen on");
     close(fd);
     return error;
@@ -83,6 +80,24 @@ Result<int> ListenTcp(const std::string& address) {
 }
 
 }  // namespace
+
+Status MakeWay(const std::string& path) {
+  struct stat file {};
+  if (lstat(path.c_str(), &file) != 0) return {};
+  if (!S_ISSOCK(file.st_mode)) return FailedPrecondition(path + " is there and is no socket");
+  const sockaddr_un name = NameOf(path);
+  const int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+  const int error = connect(fd, reinterpret_cast<const sockaddr*>(&name), sizeof(name)) == 0 ? 0 : errno;
+  close(fd);
+  if (error == 0 || error == EAGAIN)
+    return FailedPrecondition(path + " belongs to a gateway that runs; give each its own");
+  if (error != ECONNREFUSED) return FailedPrecondition(path + ": " + std::strerror(error));
+  return unlink(path.c_str()) == 0 ? Status() : FailedPrecondition(path + ": " + std::strerror(errno));
+}
+
+Result<int> ListenOn(const std::string& address) {
+  return address.rfind("unix:", 0) == 0 ? ListenUnix(address) : ListenTcp(address);
+}
 
 std::string SocketAddress(int fd, bool peer) {
   sockaddr_storage name{};
@@ -127,11 +142,10 @@ Acceptor::~Acceptor() {
 }
 
 Result<std::string> Acceptor::Listen(const std::string& address) {
-  const bool is_unix = address.rfind("unix:", 0) == 0;
-  const Result<int> fd = is_unix ? ListenUnix(address) : ListenTcp(address);
+  const Result<int> fd = ListenOn(address);
   if (!fd) return fd.status();
   sockets_.push_back(std::make_unique<Socket>(thread_.io(), *fd, sockets_.size()));
-  return is_unix ? address : SocketAddress(*fd, false);
+  return address.rfind("unix:", 0) == 0 ? address : SocketAddress(*fd, false);
 }
 
 void Acceptor::Start() {

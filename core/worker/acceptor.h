@@ -59,6 +59,11 @@ class Acceptor {
   bool is_stopped_ = false;
 };
 
+// Binds and listens as Acceptor::Listen does. The descriptor is the caller's.
+Result<int> ListenOn(const std::string& address);
+// Makes the way free for a Unix socket: what a killed process left goes. FAILED_PRECONDITION: somebody listens there,
+// or it is no socket.
+Status MakeWay(const std::string& path);
 // "127.0.0.1:80", "[::1]:80", "unix:" of a socket's own address (`peer` false) or its peer's.
 std::string SocketAddress(int fd, bool peer);
 
