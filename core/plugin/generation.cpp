@@ -4,7 +4,6 @@
 
 #include <algorithm>
 
-#include "core/plugin/control_step.h"
 #include "core/plugin/find.h"
 #include "core/plugin/host.h"
 
@@ -57,16 +56,14 @@ Result<std::shared_ptr<Generation>> Generation::Create(const Config& config, Ins
     if (found == plugins.end()) continue;
     // Held by the step itself: it may outlast this function inside a plugin that hangs.
     const Status status =
-        AwaitStep(services, timeout,
-                  [generation, inspected = found->second, name = plugin.name, directory = config.directory,
-                   &services](const StepDone& done) {
-                    if (Status loaded = inspected.library->Load(HostFunctions()); !loaded.ok())
-                      return done(std::move(loaded));
-                    auto instance = Instance::Create(inspected.library, name, inspected.settings, directory, services);
-                    if (!instance) return done(instance.status());
-                    generation->instances_.push_back(*std::move(instance));
-                    done(Status());
-                  });
+        services.Await(timeout, [generation, inspected = found->second, name = plugin.name,
+                                 directory = config.directory, &services](const HostServices::StepDone& done) {
+          if (Status loaded = inspected.library->Load(HostFunctions()); !loaded.ok()) return done(std::move(loaded));
+          auto instance = Instance::Create(inspected.library, name, inspected.settings, directory, services);
+          if (!instance) return done(instance.status());
+          generation->instances_.push_back(*std::move(instance));
+          done(Status());
+        });
     generation->places_[plugin.name] = plugin.place;
     if (status.ok()) continue;
     if (services.is_control_stuck) {
@@ -95,19 +92,27 @@ Generation::~Generation() {
 }
 
 Status Generation::Start(Complaints& complaints, std::chrono::milliseconds timeout) {
+  std::vector<std::pair<Place, std::string>> failures;
+  bool is_refused = false;
   for (const auto& instance : instances_) {
     const Status status =
-        AwaitStep(services_, timeout, [instance](StepDone done) { instance->Start(std::move(done)); });
-    if (!status.ok()) {
-      const std::string why = instance->library().file() + ": start '" + instance->name() + "': " + status.message();
-      const bool is_refusal =
-          status.code() == StatusCode::kInvalidArgument || status.code() == StatusCode::kFailedPrecondition;
-      if (is_refusal) complaints.Error(places_[instance->name()], why);
-      return FailedPrecondition(why);
+        services_.Await(timeout, [instance](HostServices::StepDone done) { instance->Start(std::move(done)); });
+    if (status.ok()) {
+      spdlog::debug("plugin {} ({}) serves", instance->name(), instance->tag().name);
+      continue;
     }
-    spdlog::debug("plugin {} ({}) serves", instance->name(), instance->tag().name);
+    failures.emplace_back(places_[instance->name()],
+                          instance->library().file() + ": start '" + instance->name() + "': " + status.message());
+    is_refused =
+        is_refused || status.code() == StatusCode::kInvalidArgument || status.code() == StatusCode::kFailedPrecondition;
+    if (services_.is_control_stuck) break;
   }
-  return {};
+  std::string all;
+  for (const auto& [place, why] : failures) {
+    if (is_refused) complaints.Error(place, why);
+    all += (all.empty() ? "" : "\n") + why;
+  }
+  return failures.empty() ? Status() : FailedPrecondition(all);
 }
 
 void Generation::Stop(std::chrono::milliseconds timeout) {
@@ -119,7 +124,7 @@ void Generation::Stop(std::chrono::milliseconds timeout) {
 
 void Generation::StopOne(Instance& instance, std::chrono::milliseconds timeout) {
   for (const bool is_stop : {false, true}) {
-    const Status status = AwaitStep(services_, timeout, [&instance, is_stop](StepDone done) {
+    const Status status = services_.Await(timeout, [&instance, is_stop](HostServices::StepDone done) {
       is_stop ? instance.Stop(std::move(done)) : instance.Quiesce(std::move(done));
     });
     if (status.ok()) continue;

@@ -41,8 +41,8 @@ class Generation {
   Generation(const Generation&) = delete;
   Generation& operator=(const Generation&) = delete;
 
-  // Starts every instance, up to the first that fails; each has this long. One that refuses its configuration
-  // (INVALID_ARGUMENT, FAILED_PRECONDITION) is complained about.
+  // Starts every instance, up to one that hangs; each has this long. Not OK: a line for each that fails. When one of
+  // them refuses its configuration (INVALID_ARGUMENT, FAILED_PRECONDITION), all are complained about.
   Status Start(Complaints& complaints, std::chrono::milliseconds timeout = std::chrono::seconds(60));
   // quiesce, stop; in reverse order. After this nothing is asked. Idempotent.
   void Stop(std::chrono::milliseconds timeout = std::chrono::seconds(30));

@@ -1,11 +1,17 @@
 #include "core/plugin/services.h"
 
 #include <future>
+#include <string>
 
 namespace sgw::core {
 namespace {
 
 constexpr auto kLongestTurn = std::chrono::seconds(10);
+
+std::string Shown(std::chrono::milliseconds timeout) {
+  return timeout.count() % 1000 == 0 ? std::to_string(timeout.count() / 1000) + " s"
+                                     : std::to_string(timeout.count()) + " ms";
+}
 
 }  // namespace
 
@@ -16,17 +22,45 @@ HostServices::HostServices(MetricsRegistry& registry, Worker& control_worker, Sp
       callbacks(control_worker),
       files([this](std::uint64_t id) { control.Post([this, id] { callbacks.Run(id, false); }); }) {}
 
+Status HostServices::Await(std::chrono::milliseconds timeout, std::function<void(StepDone)> step) {
+  constexpr const char* kLeftOut = "left out: the control thread hangs inside another plugin";
+  if (is_control_stuck) return Unavailable(kLeftOut);
+  struct Progress {
+    std::atomic<bool> was_entered{false};
+    std::atomic<bool> has_returned{false};
+    std::atomic<bool> is_done{false};
+  };
+  const auto progress = std::make_shared<Progress>();
+  // The task owns the promise: dropped with it, it breaks, and nobody waits for ever.
+  auto promise = std::make_shared<std::promise<Status>>();
+  auto future = promise->get_future();
+  control.Post([progress, promise = std::move(promise), step = std::move(step)] {
+    progress->was_entered = true;
+    step([progress, promise](Status status) {
+      if (!progress->is_done.exchange(true)) promise->set_value(std::move(status));
+    });
+    progress->has_returned = true;
+  });
+  if (future.wait_for(timeout) == std::future_status::ready) {
+    try {
+      return future.get();
+    } catch (const std::future_error&) {
+      return Unavailable("it was dropped without an answer");
+    }
+  }
+  if (progress->has_returned)
+    return Unavailable("it gave no answer within " + Shown(timeout) + ". See in its log what it waits for.");
+  is_control_stuck = true;
+  if (!progress->was_entered) return Unavailable(kLeftOut);
+  return Unavailable("it hangs: the function has not returned after " + Shown(timeout) + ". It must not wait.");
+}
+
 void HostServices::OnControl(std::function<void()> function) {
   if (control.IsCurrent()) return function();
-  if (is_control_stuck) return;
-  // The task owns the promise: dropped with it, it breaks, and nobody waits for ever.
-  std::promise<void> promise;
-  const auto done = promise.get_future();
-  control.Post([function = std::move(function), promise = std::move(promise)]() mutable {
+  (void)Await(kLongestTurn, [function = std::move(function)](const StepDone& done) {
     function();
-    promise.set_value();
+    done({});
   });
-  if (done.wait_for(kLongestTurn) == std::future_status::timeout) is_control_stuck = true;
 }
 
 HttpClient& HostServices::http() {

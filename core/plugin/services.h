@@ -1,7 +1,10 @@
 // HostServices: what the host has to lend; one set for the process, shared by all instances.
 #pragma once
 
+#include <sgw/status.h>
+
 #include <atomic>
+#include <chrono>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -27,8 +30,11 @@ struct HostServices {
   // the first instance is made, and stopped before this goes.
   HostServices(MetricsRegistry& registry, Worker& control_worker, Spawner* child_spawner);
 
-  // Runs it on the control thread and returns when it has run there, or never will. A thread that hangs inside a plugin
-  // is not waited for longer than 10 s; then is_control_stuck.
+  using StepDone = std::function<void(Status)>;
+  // Runs `step` on the control thread and waits until it has called its argument, there. UNAVAILABLE: it did not in
+  // time, or never will; when `step` has not even returned, is_control_stuck.
+  Status Await(std::chrono::milliseconds timeout, std::function<void(StepDone)> step);
+  // The same of what is done when it returns, on the control thread as well; for 10 s.
   void OnControl(std::function<void()> function);
 
   // Made when it is first asked for. Any thread.

@@ -306,6 +306,44 @@ TEST_CASE("a plugin that throws in start, or says that it failed, ends the start
   }
 }
 
+TEST_CASE("all plugins that fail to start are said; when one refuses its configuration, each at its entry") {
+  PluginRig rig;
+  Hook other;
+  int code = 14;
+  for (Hook* const hook : {&rig.hook, &other}) {
+    hook->life = [hook, &code, &rig](const std::string& step, sgw_ask ask) {
+      const std::string_view why = hook == &rig.hook ? "no portal" : "no vault";
+      const sgw_status status{sizeof(status),
+                              step != "start"     ? 0
+                              : hook == &rig.hook ? 14
+                                                  : code,
+                              {why.data(), why.size()},
+                              -1};
+      hook->table->answer_done(hook->host, ask, &status);
+      return SGW_ANSWERED;
+    };
+  }
+  rig.folder.Write("it.so", FixtureBytes());
+  Config config;
+  const auto settings = [](const Hook& hook) {
+    return SettingsOf({{"hook", std::to_string(reinterpret_cast<std::uintptr_t>(&hook))}});
+  };
+  config.plugins = {{"one", rig.file, settings(rig.hook), {14, 3}}, {"two", rig.file, settings(other), {15, 3}}};
+  std::string complained;
+  SUBCASE("nobody refuses") {}
+  SUBCASE("one refuses") {
+    code = 9;
+    complained = "gateway.yaml:14:3: " + rig.file + ": start 'one': no portal\ngateway.yaml:15:3: " + rig.file +
+                 ": start 'two': no vault\n";
+  }
+  Complaints complaints("gateway.yaml");
+  auto made = Generation::Create(config, InspectPlugins(config, complaints), rig.services, complaints);
+  REQUIRE(made);
+  CHECK((*made)->Start(complaints).message() ==
+        rig.file + ": start 'one': no portal\n" + rig.file + ": start 'two': no vault");
+  CHECK(complaints.Text() == complained);
+}
+
 TEST_CASE("a plugin that never says it has started ends the start at the deadline, and is stopped and destroyed") {
   PluginRig rig;
   std::vector<std::string> steps;
