@@ -1,4 +1,4 @@
-// Files that a configuration consists of or names. For sources of this room.
+// Files that a configuration consists of or names.
 #pragma once
 
 #include <cstddef>

@@ -9,16 +9,8 @@
 namespace sgw::core {
 namespace {
 
-constexpr std::uint64_t kMaxText = 1 << 20;
-constexpr std::uint64_t kMaxItems = 10'000;
 constexpr std::uint64_t kMaxLimits = 16;
 constexpr std::size_t kMaxLimitName = 256;
-
-std::vector<std::string> TextsOf(sgw_views views) {
-  std::vector<std::string> texts;
-  for (std::uint64_t i = 0; i < std::min(views.count, kMaxItems); ++i) texts.push_back(TextOf(views.items[i]));
-  return texts;
-}
 
 // Header names, which are compared with those of a request: in lower case.
 std::vector<std::string> NamesOf(sgw_views views) {
@@ -27,14 +19,6 @@ std::vector<std::string> NamesOf(sgw_views views) {
     std::transform(name.begin(), name.end(), name.begin(), [](unsigned char c) { return std::tolower(c); });
   }
   return names;
-}
-
-StringMap PairsOf(sgw_pairs pairs) {
-  StringMap map;
-  for (std::uint64_t i = 0; i < std::min(pairs.count, kMaxItems); ++i) {
-    map.emplace_back(TextOf(pairs.items[i].key), TextOf(pairs.items[i].value));
-  }
-  return map;
 }
 
 HeaderEdits EditsOf(const sgw_header_edits& raw) { return {TextsOf(raw.remove), PairsOf(raw.set)}; }
@@ -50,6 +34,20 @@ std::string TextOf(sgw_view view) {
   return view.data ? std::string(view.data, std::min(view.size, kMaxText)) : std::string();
 }
 
+std::vector<std::string> TextsOf(sgw_views views) {
+  std::vector<std::string> texts;
+  for (std::uint64_t i = 0; i < std::min(views.count, kMaxItems); ++i) texts.push_back(TextOf(views.items[i]));
+  return texts;
+}
+
+StringMap PairsOf(sgw_pairs pairs) {
+  StringMap map;
+  for (std::uint64_t i = 0; i < std::min(pairs.count, kMaxItems); ++i) {
+    map.emplace_back(TextOf(pairs.items[i].key), TextOf(pairs.items[i].value));
+  }
+  return map;
+}
+
 std::string PlainText(sgw_view view, std::size_t max_bytes) {
   std::string text = TextOf({view.data, std::min<std::uint64_t>(view.size, max_bytes)});
   std::replace_if(
@@ -60,7 +58,9 @@ std::string PlainText(sgw_view view, std::size_t max_bytes) {
 Status StatusOf(const sgw_status* raw) {
   if (!raw || !SGW_HAS(raw, retry_ms)) return Internal("the plugin gave no status");
   if (raw->code == 0) return {};
-  const auto code = raw->code < 0 || raw->code > 16 ? StatusCode::kUnknown : static_cast<StatusCode>(raw->code);
+  auto code = raw->code < 0 || raw->code > 16 ? StatusCode::kUnknown : static_cast<StatusCode>(raw->code);
+  // Of what the plugin asked, not of the call: a client would take it for its own, and come back at once.
+  if (code == StatusCode::kDeadlineExceeded) code = StatusCode::kUnavailable;
   if (raw->retry_ms >= 0) return {code, TextOf(raw->message), RetryIn(Duration(raw->retry_ms))};
   return {code, TextOf(raw->message)};
 }

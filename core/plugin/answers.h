@@ -24,8 +24,12 @@ struct Done {};
 using PluginAnswer =
     std::variant<std::monostate, Identity, Route, Lease, Snapshot, BindingAnswer, Done, Next, Status, Lapsed>;
 
-// Copies. Views with wild sizes are the plugin's fault and cut at 1 MiB.
+// Copies. What is longer is the plugin's fault, and cut.
+inline constexpr std::uint64_t kMaxText = 1 << 20;
+inline constexpr std::uint64_t kMaxItems = 10'000;
 std::string TextOf(sgw_view view);
+std::vector<std::string> TextsOf(sgw_views views);
+StringMap PairsOf(sgw_pairs pairs);
 // For people's eyes: at most `max_bytes`, control bytes become blanks.
 std::string PlainText(sgw_view view, std::size_t max_bytes);
 Status StatusOf(const sgw_status* status);

@@ -1,17 +1,14 @@
 // What the host lends for requests to other services: the HTTP client, and notices of changed secrets.
 #include <spdlog/spdlog.h>
 
-#include <filesystem>
-#include <fstream>
-#include <sstream>
-
+#include "core/config/files.h"
 #include "core/plugin/host.h"
 #include "core/plugin/raw_views.h"
 
 namespace sgw::core {
 namespace {
 
-constexpr std::uintmax_t kMaxSecretBytes = 64 * 1024;
+constexpr std::size_t kMaxSecretBytes = 64 * 1024;
 
 // A plugin's callback, held by other threads; it goes on the control thread, as its maker was promised.
 std::shared_ptr<const Callback> OnControl(sgw_host* host, sgw_callback raw) {
@@ -20,14 +17,25 @@ std::shared_ptr<const Callback> OnControl(sgw_host* host, sgw_callback raw) {
           }};
 }
 
+// What is longer would be cut, and mean something else.
+Status CheckRequest(const sgw_http_request& raw) {
+  if (raw.body.size > kMaxText) {
+    return InvalidArgument("the body of an HTTP request has " + std::to_string(raw.body.size) +
+                           " bytes; the most is 1 MiB");
+  }
+  if (raw.headers.count > kMaxItems) {
+    return InvalidArgument("an HTTP request has " + std::to_string(raw.headers.count) + " headers; the most are " +
+                           std::to_string(kMaxItems));
+  }
+  return {};
+}
+
 HttpClient::Request RequestOf(const sgw_host* host, const sgw_http_request& raw) {
   constexpr std::uint64_t kDefaultMaxResponse = 1 << 20;
   HttpClient::Request request;
   request.method = TextOf(raw.method);
   request.url = TextOf(raw.url);
-  for (std::uint64_t i = 0; i < raw.headers.count; ++i) {
-    request.headers.emplace_back(TextOf(raw.headers.items[i].key), TextOf(raw.headers.items[i].value));
-  }
+  request.headers = PairsOf(raw.headers);
   request.body = TextOf(raw.body);
   request.timeout = std::chrono::milliseconds(std::max<std::int64_t>(raw.timeout_ms, 0));
   request.max_response_bytes = raw.max_response_bytes > 0 ? raw.max_response_bytes : kDefaultMaxResponse;
@@ -70,6 +78,12 @@ sgw_id HttpSend(sgw_host* host, const sgw_http_request* raw) {
   events.on_end = [&services, callback = OnControl(host, raw->on_end)](HttpClient::Response response) {
     services.control.Post([callback, response = std::move(response)] { Tell(*callback, response); });
   };
+  if (Status status = CheckRequest(*raw); !status.ok()) {
+    HttpClient::Response refused;
+    refused.failure = std::move(status);
+    events.on_end(std::move(refused));
+    return id;
+  }
   services.http().Send(id, RequestOf(host, *raw), std::move(events));
   return id;
 }
@@ -83,18 +97,14 @@ struct WatchedSecret {
 
   static void Changed(void* context, const void*) {
     const auto& self = *static_cast<const WatchedSecret*>(context);
-    std::error_code error;
-    const auto size = std::filesystem::file_size(self.path, error);
-    std::ifstream file(self.path, std::ios::binary);
-    std::ostringstream content;
-    content << file.rdbuf();
-    if (error || size > kMaxSecretBytes || !file) {
-      return spdlog::warn("{}: the secret in {} cannot be read; the one before stays in use", self.callback.life().name,
-                          self.path);
+    std::string why = "it has more than 64 KiB";
+    auto text = ReadSmallFile(self.path, kMaxSecretBytes, why);
+    if (!text) {
+      return spdlog::warn("{}: the secret in {} cannot be read ({}); the one before stays in use",
+                          self.callback.life().name, self.path, why);
     }
-    std::string text = content.str();
-    while (!text.empty() && (text.back() == '\n' || text.back() == '\r')) text.pop_back();
-    const sgw_view view = View(text);
+    while (!text->empty() && (text->back() == '\n' || text->back() == '\r')) text->pop_back();
+    const sgw_view view = View(*text);
     self.callback(&view);
   }
 };

@@ -168,11 +168,8 @@ void FileUnwatch(sgw_host* host, sgw_id id) {
 ChildStart StartOf(const sgw_child_spec& spec, const HostServices& services) {
   ChildStart start;
   start.withheld = services.secret_variables;
-  for (std::uint64_t i = 0; i < spec.argv.count; ++i) start.argv.push_back(TextOf(spec.argv.items[i]));
-  for (std::uint64_t i = 0; i < spec.environment.count; ++i) {
-    const sgw_pair& pair = spec.environment.items[i];
-    start.environment.emplace_back(TextOf(pair.key), TextOf(pair.value));
-  }
+  start.argv = TextsOf(spec.argv);
+  start.environment = PairsOf(spec.environment);
   start.working_directory = TextOf(spec.working_directory);
   start.output_path = TextOf(spec.output_path);
   start.kill_after_ms = spec.kill_after_ms;
@@ -221,10 +218,12 @@ sgw_id StartChild(sgw_host* host, const sgw_child_spec* spec) {
       callback(&raw);
     });
   };
-  if (services.spawner)
-    services.spawner->Start(id, StartOf(*spec, services), std::move(events));
-  else
+  if (spec->argv.count > kMaxItems || spec->environment.count > kMaxItems)
+    events.on_end({-1, 0, "a child has at most " + std::to_string(kMaxItems) + " arguments and variables"});
+  else if (!services.spawner)
     events.on_end({-1, 0, "this process makes no children"});
+  else
+    services.spawner->Start(id, StartOf(*spec, services), std::move(events));
   return id;
 }
 

@@ -50,7 +50,7 @@
 
 /* True when the sized struct behind `s` is large enough to hold `member`. */
 #define SGW_HAS(s, member) \
-  ((s)->size >= offsetof(__typeof__(*(s)), member) + sizeof((s)->member))
+  ((s)->size >= offsetof(__typeof__(*(s)), member) + sizeof((s)->member)) /* NOLINT(bugprone-sizeof-expression) */
 
 #ifdef __cplusplus
 extern "C" {
@@ -100,7 +100,8 @@ typedef struct sgw_callback {
 
 /* ---- Status ------------------------------------------------------------------------------------------------------- */
 
-/* A gRPC status. `code` is the number on the wire; 0 is OK. `retry_ms` < 0: the caller is not asked to try again. */
+/* A gRPC status. `code` is the number on the wire; 0 is OK. `retry_ms` < 0: the caller is not asked to try again. The
+ * host takes a plugin's DEADLINE_EXCEEDED for UNAVAILABLE: a Spark client takes it for its own, and comes back at once. */
 typedef struct sgw_status {
   uint32_t size;
   int32_t code;
@@ -509,8 +510,8 @@ typedef struct sgw_http_request {
   uint32_t reserved;
   sgw_view method; /* "GET" */
   sgw_view url;    /* http:// or https://; a user name or password in it is refused */
-  sgw_pairs headers;
-  sgw_view body;
+  sgw_pairs headers; /* at most 10,000 */
+  sgw_view body;     /* at most 1 MiB; a request with more of either is refused */
   int64_t timeout_ms;          /* for everything, from the name's resolution to the last byte; 0: none, for streams */
   uint64_t max_response_bytes; /* of the body; a longer one ends the request. 0: 1 MiB. Not for a streamed body */
   sgw_view ca_file;            /* PEM file of the authorities that https servers are checked against; empty: the system's */

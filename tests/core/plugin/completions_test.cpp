@@ -289,6 +289,15 @@ TEST_CASE("an answer that makes no sense ends the question with INTERNAL") {
   if (!reason.empty()) CHECK(a.rig.Misuse(reason) == 1);
 }
 
+TEST_CASE("a deadline that a plugin has missed is not the call's: its client hears UNAVAILABLE") {
+  constexpr std::string_view kWhy = "the portal was too slow";
+  const sgw_status raw{sizeof(raw), static_cast<int>(StatusCode::kDeadlineExceeded), {kWhy.data(), kWhy.size()}, 7};
+  const Status status = StatusOf(&raw);
+  CHECK(status.code() == StatusCode::kUnavailable);
+  CHECK(status.message() == kWhy);
+  CHECK(status.retry_delay() == 7ms);
+}
+
 TEST_CASE("what a plugin throws when it is asked ends that one call with INTERNAL, whatever it had answered") {
   for (const char* kind : {"auth", "router", "hot-pool", "discovery", "audit", "session-store"}) {
     CAPTURE(kind);

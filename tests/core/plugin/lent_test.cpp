@@ -332,6 +332,46 @@ TEST_CASE("a plugin hears on the control thread that its file has changed, and n
   CHECK(Eventually([&] { return l.counting.drops == 1; }));
 }
 
+TEST_CASE("what is more than a request or a child may have is refused, not cut") {
+  Lent l;
+  std::string said;
+  const std::vector<sgw_pair> many(10'001, sgw_pair{Raw("a"), Raw("b")});
+  SUBCASE("a request") {
+    l.counting.on_call = [&](const void* argument) {
+      const auto& response = *static_cast<const sgw_http_response*>(argument);
+      CHECK(response.failure->code == static_cast<int>(StatusCode::kInvalidArgument));
+      said = TextOf(response.failure->message);
+    };
+    const std::string body((1 << 20) + 1, 'x');
+    sgw_http_request request{};
+    request.size = sizeof(request);
+    request.method = Raw("POST");
+    request.url = Raw("http://127.0.0.1:1/");
+    request.on_end = l.counting.raw();
+    std::string wanted = "the body of an HTTP request has 1048577 bytes; the most is 1 MiB";
+    SUBCASE("its body") { request.body = Raw(body); }
+    SUBCASE("its headers") {
+      request.headers = {many.data(), many.size()};
+      wanted = "an HTTP request has 10001 headers; the most are 10000";
+    }
+    CHECK(l.table().http_send(l.host, &request) != 0);
+    REQUIRE(Eventually([&] { return l.counting.calls == 1; }));
+    CHECK(said == wanted);
+  }
+  SUBCASE("a child") {
+    l.counting.on_call = [&](const void* argument) {
+      said = TextOf(static_cast<const sgw_child_exit*>(argument)->error);
+    };
+    sgw_child_spec spec{};
+    spec.size = sizeof(spec);
+    spec.environment = {many.data(), many.size()};
+    spec.on_exit = l.counting.raw();
+    CHECK(l.table().child_start(l.host, &spec) != 0);
+    REQUIRE(Eventually([&] { return l.counting.calls == 1; }));
+    CHECK(said == "a child has at most 10000 arguments and variables");
+  }
+}
+
 TEST_CASE("a snapshot of endpoints takes what an older or a newer plugin knows of them, and no nonsense") {
   Lent l;
   struct Wide {
