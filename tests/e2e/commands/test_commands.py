@@ -518,5 +518,16 @@ class Configurations(unittest.TestCase):
         self.start("static.yaml", prepare)
 
 
+class Stuck(unittest.TestCase):
+    def test_a_plugin_that_hangs_does_not_keep_the_gateway_from_ending(self):
+        gateway = Gateway(static_config("127.0.0.1:1", plugins={
+            "drivers": {"use": "discovery_static", "namespaces": {"default": ["127.0.0.1:1"]}},
+            "trail": {"use": "audit_stuck"}}, pipeline=[{"discovery": "drivers"}, {"audit": "trail"}]))
+        self.addCleanup(gateway.close)
+        wait_until(lambda: "this timer never returns" in gateway.log_tail(), 30, "the plugin to hang")
+        self.assertEqual(gateway.stop(seconds=60), 1)
+        self.assertIn("a plugin hangs, so the end is not an orderly one", gateway.log_tail())
+
+
 if __name__ == "__main__":
     unittest.main(verbosity=2)

@@ -105,14 +105,14 @@ class Gateway:
             check=True, capture_output=True, text=True, timeout=20)
         return json.loads(answer.stdout)
 
-    def stop(self, signal_number=signal.SIGTERM):
+    def stop(self, signal_number=signal.SIGTERM, seconds=60 if IS_SANITIZED else 20):
         """Its exit code; an AssertionError with what a sanitizer found while it ran, or a secret that it has told."""
         try:
             canary.keep_tokens_of_drivers(self._mark)
             if self._process.is_running():
                 self._look_at_answers()
         finally:
-            exit_code = self._process.stop(signal_number, 60 if IS_SANITIZED else 20)
+            exit_code = self._process.stop(signal_number, seconds)
         log = pathlib.Path(self.folder, "gateway.log")
         found = FOUND_BY_SANITIZER.search(log.read_text(errors="replace")) if log.exists() else None
         if found:
