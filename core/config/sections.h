@@ -40,7 +40,8 @@ void VisitStep(Step& step, Visitor& v) {
 template <typename Sessions, typename Visitor>
 void VisitSessions(Sessions& sessions, Visitor& v) {
   const std::vector<std::string> words = {"session", "user", "team"};
-  std::string share = words[static_cast<std::size_t>(sessions.share) - 1];
+  std::string share =  // NOLINT(performance-unnecessary-copy-initialization): a reader changes it
+      words[static_cast<std::size_t>(sessions.share) - 1];
   v.Word("share", share, words);
   if constexpr (!std::is_const_v<Sessions>) {
     const auto at = std::find(words.begin(), words.end(), share) - words.begin();

@@ -1,5 +1,6 @@
 #include "core/config/yaml.h"
 
+#include <sgw/json.h>
 #include <yaml-cpp/eventhandler.h>
 #include <yaml-cpp/yaml.h>
 
@@ -83,12 +84,12 @@ class Builder : public YAML::EventHandler {
     if (too_deep_ > 0) return;
     Value value = NewValue(mark, tag, anchor, kind);
     value.text = text;
-    if (is_key()) return TakeKey(std::move(value));
+    if (is_key()) return TakeKey(value);
     if (kind == Value::Kind::kScalar) ReplaceReferences(value, directory_, complaints_);
     Put(std::move(value));
   }
 
-  void TakeKey(Value key) {
+  void TakeKey(const Value& key) {
     Level& level = levels_.back();
     level.has_key = true;
     level.key_place = key.place;
@@ -167,14 +168,8 @@ std::optional<std::pair<Place, std::string>> FindJunk(const std::string& text) {
     if ((byte < 0x20 && byte != '\t' && byte != '\r') || byte == 0x7F) {
       return std::pair(place, std::string("a control character; is this a text file?"));
     }
-    const int size = byte < 0x80                   ? 1
-                     : byte >= 0xC2 && byte < 0xE0 ? 2
-                     : byte >= 0xE0 && byte < 0xF0 ? 3
-                     : byte >= 0xF0 && byte < 0xF5 ? 4
-                                                   : 0;
-    bool is_good = size > 0 && i + size <= text.size();
-    for (int k = 1; is_good && k < size; ++k) is_good = (static_cast<unsigned char>(text[i + k]) & 0xC0) == 0x80;
-    if (!is_good) return std::pair(place, std::string("a byte that is not UTF-8; is this a text file?"));
+    const std::size_t size = sgw::detail::Utf8Length(std::string_view(text).substr(i));
+    if (size == 0) return std::pair(place, std::string("a byte that is not UTF-8; is this a text file?"));
     i += size;
   }
   return std::nullopt;

@@ -216,7 +216,6 @@ class HttpClient::Loop {
     Status status = transfer->Prepare();
     if (transfers_.size() >= kMaxRequests) status = ResourceExhausted("too many HTTP requests are under way");
     if (!status.ok()) return transfer->Fail(std::move(status));
-    curl_easy_setopt(transfer->easy(), CURLOPT_PRIVATE, reinterpret_cast<void*>(static_cast<std::uintptr_t>(id)));
     curl_multi_add_handle(multi_, transfer->easy());
     transfers_.emplace(id, std::move(transfer));
   }
@@ -272,11 +271,11 @@ class HttpClient::Loop {
     while (const CURLMsg* message = curl_multi_info_read(multi_, &left)) {
       if (message->msg != CURLMSG_DONE) continue;
       const CURLcode code = message->data.result;
-      void* number = nullptr;
-      curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, &number);
-      const auto node = transfers_.extract(reinterpret_cast<std::uintptr_t>(number));
+      const auto at =
+          std::find_if(transfers_.begin(), transfers_.end(),
+                       [easy = message->easy_handle](const auto& one) { return one.second->easy() == easy; });
       curl_multi_remove_handle(multi_, message->easy_handle);
-      if (node) node.mapped()->End(code);
+      if (at != transfers_.end()) transfers_.extract(at).mapped()->End(code);
     }
   }
 

@@ -57,7 +57,7 @@ std::uint64_t Instance::identities_forgotten() const { return life().identities_
 Result<std::unique_ptr<Instance>> Instance::Create(std::shared_ptr<Library> library, const std::string& name,
                                                    const CheckedSettings& settings, const std::string& directory,
                                                    HostServices& services) {
-  std::unique_ptr<Instance> instance(new Instance(library, name, services));
+  std::unique_ptr<Instance> instance(new Instance(std::move(library), name, services));
   instance->host_->secret_files = settings.secret_files;
   sgw_create_args args{};
   args.size = sizeof(args);
@@ -72,7 +72,7 @@ Result<std::unique_ptr<Instance>> Instance::Create(std::shared_ptr<Library> libr
   const bool has_returned = instance->life().Enter("create", create, &why);
   if (instance->object_) return instance;
   if (has_returned && !refusal.ok()) why = refusal.message();
-  return FailedPrecondition(library->file() + ": create '" + name + "': " + why);
+  return FailedPrecondition(instance->library().file() + ": create '" + name + "': " + why);
 }
 
 Instance::~Instance() {

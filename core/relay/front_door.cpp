@@ -32,8 +32,7 @@ const char* CureOf(std::string_view reason) {
 }  // namespace
 
 FrontDoor::FrontDoor(WorkerPool& workers, Relay& relay, ConnectionOptions options, int max_connections)
-    : workers_(workers),
-      relay_(relay),
+    : relay_(relay),
       options_(std::move(options)),
       acceptor_(
           workers, max_connections, [this](Worker& worker, Accepted accepted) { Accept(worker, std::move(accepted)); },

@@ -51,7 +51,6 @@ class FrontDoor {
   void Accept(Worker& worker, Accepted accepted);
   void Note(const char* reason);
 
-  WorkerPool& workers_;
   Relay& relay_;
   ConnectionOptions options_;
   std::vector<Listener> listeners_;

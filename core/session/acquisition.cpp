@@ -54,7 +54,7 @@ std::uint64_t Servers::Claim(const Wanted& wanted, const CallContext& context, D
     }
   }
   if (at_once) {
-    done(*std::move(at_once));
+    done(*std::move(at_once));  // NOLINT(bugprone-use-after-move): one with an answer was not made a waiter
     return 0;
   }
   if (!fresh) return number;
@@ -84,7 +84,7 @@ std::uint64_t Servers::Claim(const Wanted& wanted, const CallContext& context, D
 
 void Servers::Acquired(const std::shared_ptr<Acquisition>& acquisition, Result<Found> found) {
   if (acquisition->is_over) return;
-  Result<ServerPtr> result = found ? Take(acquisition->key, *std::move(found)) : Result<ServerPtr>(found.status());
+  Result<ServerPtr> result = found ? Take(acquisition->key, *found) : Result<ServerPtr>(found.status());
   std::vector<Acquisition::Waiter> waiters;
   std::unique_ptr<Run> run;
   {

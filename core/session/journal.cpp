@@ -146,7 +146,7 @@ void Journal::Remove(const std::string& key) {
   Add(std::move(json.BeginObject().Member("remove", key).EndObject()).Text() + "\n");
 }
 
-void Journal::Add(std::string line) {
+void Journal::Add(const std::string& line) {
   {
     const std::lock_guard lock(mutex_);
     // The disk has stood still for long. What is dropped here is written when it moves again.

@@ -49,7 +49,7 @@ class Journal {
 
  private:
   Journal(std::string path, int lock, MetricsRegistry& metrics, Source source);
-  void Add(std::string line);
+  void Add(const std::string& line);
   void Write();
   bool Append(const std::string& lines);
   bool Rewrite(const Source& source);

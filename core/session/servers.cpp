@@ -213,7 +213,7 @@ std::optional<Endpoint> Servers::Choose(const std::vector<Endpoint>& endpoints) 
   return best ? std::optional(*best) : std::nullopt;
 }
 
-Result<ServerPtr> Servers::Take(const std::string& key, Found found) {
+Result<ServerPtr> Servers::Take(const std::string& key, const Found& found) {
   HeldLease lease;
   if (!found.lease_id.empty()) lease = HeldLease(*found.source, found.lease_id);
   auto server = std::make_shared<BoundServer>(key, found.endpoint, found.source, found.source->name(), found.lease_id);

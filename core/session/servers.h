@@ -140,7 +140,7 @@ class Servers final : public EndpointListener {
   // The session was asked to come again; with the lock.
   void Expect(const std::string& session_key);
   void Acquired(const std::shared_ptr<Acquisition>& acquisition, Result<Found> found);
-  Result<ServerPtr> Take(const std::string& key, Found found);
+  Result<ServerPtr> Take(const std::string& key, const Found& found);
   std::optional<Endpoint> Choose(const std::vector<Endpoint>& endpoints);
   void Insert(const ServerPtr& server);
   Removed Remove(const ServerPtr& server);

@@ -106,7 +106,7 @@ void Servers::OnConfirmed(const std::shared_ptr<Confirmation>& confirmation, Plu
     {
       const std::lock_guard lock(mutex_);
       const auto at = servers_.find(server->key);
-      if (at != servers_.end() && at->second == server) server->lease_ = std::move(held);
+      if (at != servers_.end() && at->second == server) std::swap(server->lease_, held);
     }
     held.Return(server->is_lost() ? LeaseOutcome::kLost : LeaseOutcome::kEnded);
     if (!IsSame(*server, lease->endpoint)) Lose({server}, "its lease leads to another server");
@@ -141,9 +141,8 @@ void Servers::Confirmed(const std::shared_ptr<Confirmation>& confirmation, const
     server.endpoint_ = std::make_shared<const Endpoint>(*endpoint);
   }
   server.is_confirmed_ = true;
-  const std::shared_ptr<Confirmation> kept = confirmation;
   const std::lock_guard lock(mutex_);
-  confirmations_.erase(kept);
+  confirmations_.erase(confirmation);
 }
 
 }  // namespace sgw::core

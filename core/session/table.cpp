@@ -170,7 +170,7 @@ Status SessionTable::Insert(const EntryPtr& session, const CallFacts* facts) {
     const std::lock_guard lock(shard.mutex);
     // With the lock: whoever is refused for it finds it here.
     if (!session->hold) {
-      const Status taken = Allowance::Take(AllowanceOf(session->route), Limited::kSessions, session->hold);
+      Status taken = Allowance::Take(AllowanceOf(session->route), Limited::kSessions, session->hold);
       if (!taken.ok()) return taken;
     }
     shard.sessions[session->key] = session;

@@ -65,7 +65,8 @@ TEST_CASE("numbers, sizes and durations beyond their bounds are refused with the
         std::pair("sessions: {idle_timeout: -5s}", "from 1s to 365d, not '-5s'"),
         std::pair("upstream: {connect_timeout: 1ms}", "from 10ms to 10m, not '1ms'"),
         std::pair("drain: {delay: 2d}", "from 0 to 1h, not '2d'")}) {
-    CHECK_MESSAGE(Contains(Said(kGood + text + "\n"), wanted), Said(kGood + text + "\n"));
+    const std::string said = Said(kGood + text + "\n");
+    CHECK_MESSAGE(Contains(said, wanted), said);
   }
   CHECK(Contains(Said(Replaced("auth: okta", "auth: okta\n    hold: 90d")), "pipeline[0].hold must be"));
   CHECK(Contains(Said(Replaced("auth: okta", "auth: okta\n  - hot-pool: drivers\n    create: true\n    give_up: 0")),

@@ -122,9 +122,10 @@ TEST_CASE("the reference has every key that the parser knows, with its type, def
   const auto written = WrittenKeys();
   const auto known = KnownKeys();
   CHECK(known.size() > 30);
-  for (const auto& [key, row] : written) CHECK_MESSAGE(known.count(key) == 1, key);
-  for (const auto& [key, is] : known) {
-    CAPTURE(key);
+  for (const auto& one : written) CHECK_MESSAGE(known.count(one.first) == 1, one.first);
+  for (const auto& one : known) {
+    const auto& [key, is] = one;
+    CAPTURE(one.first);
     const auto found = written.find(key);
     REQUIRE(found != written.end());
     const std::vector<std::string>& row = found->second;

@@ -50,7 +50,7 @@ int ParentOf(int pid) {
 // A child that remembers what was told of it.
 class Watched {
  public:
-  Watched(Spawner& spawner, std::uint64_t id, ChildStart start) : spawner_(spawner), id_(id) {
+  Watched(Spawner& spawner, std::uint64_t id, const ChildStart& start) : spawner_(spawner), id_(id) {
     spawner.Start(id, start,
                   {[this](std::string line) { OnLine(std::move(line)); }, [this](const ChildEnd& end) { OnEnd(end); }});
   }

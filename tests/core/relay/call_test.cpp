@@ -274,15 +274,16 @@ TEST_CASE("a call without a session goes to another server when one cannot be re
 
 TEST_CASE("what is not gRPC hears it in the terms of HTTP") {
   GatewayRig rig(Echo);
-  for (const auto& [method, type, path, status] :
+  for (const auto& one :
        {std::array{"GET", "text/html", "/", "405"}, std::array{"POST", "application/json", "/a.B/C", "415"},
         std::array{"POST", "application/grpc-web", "/a.B/C", "415"},
         std::array{"POST", "application/grpc", "/", "404"}}) {
+    const char* const status = one[3];
     CAPTURE(status);
     Recorder call;
     rig.OnClient([&] {
       call.stream = rig.client->Open(
-          {{":method", method}, {":scheme", "http"}, {":path", path}, {":authority", "gw"}, {"content-type", type}},
+          {{":method", one[0]}, {":scheme", "http"}, {":path", one[2]}, {":authority", "gw"}, {"content-type", one[1]}},
           true, call);
     });
     REQUIRE(call.WaitFor([&] { return call.is_closed; }));

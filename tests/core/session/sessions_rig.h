@@ -202,7 +202,7 @@ class Caller {
 inline std::string Once(SessionsRig& rig, const std::string& method, const std::string& session_id,
                         const CallOptions& options = {}) {
   Caller caller(rig, method, session_id, options);
-  const std::string server = caller.server();
+  std::string server = caller.server();
   caller.Finish();
   return server;
 }

@@ -87,7 +87,7 @@ TEST_CASE("calls, releases, losses and the sweep on several threads never lease 
     ++released[what.substr(0, what.rfind(' '))];
   }
   CHECK(static_cast<int>(released.size()) == pool.given());
-  for (const auto& [lease, times] : released) CHECK_MESSAGE(times == 1, lease);
+  for (const auto& lease : released) CHECK_MESSAGE(lease.second == 1, lease.first);
 }
 
 TEST_CASE("many first calls of one session on two workers are all bound to one server") {

@@ -76,7 +76,7 @@ TEST_CASE("a server that is not to be trusted is set aside: callers hear that, o
     const auto [told, seen] = Failure(rig, endpoint);
     CHECK(told == "cannot connect to " + driver.server->address +
                       ": it and the gateway do not trust each other (TLS); the gateway's log says why");
-    CHECK_MESSAGE(seen.find(why) != std::string::npos, seen);
+    CHECK(seen.find(why) != std::string::npos);
   };
   SUBCASE("a wrong name") {
     TlsDriver driver({.common_name = "127.0.0.1", .names = "DNS:driver.acme.com"});
@@ -131,7 +131,7 @@ TEST_CASE("a server that is not to be trusted is set aside: callers hear that, o
     PoolRig rig(driver.Options());
     const auto [told, seen] = Failure(rig, Endpoint{.address = plain.address});
     CHECK(told.find("do not trust each other (TLS)") != std::string::npos);
-    CHECK_MESSAGE(seen.find("wrong version number") != std::string::npos, seen);
+    CHECK(seen.find("wrong version number") != std::string::npos);
   }
 }
 
