@@ -2,8 +2,6 @@
 
 #include <chrono>
 
-#include "core/worker/worker.h"
-
 namespace sgw::core {
 namespace {
 
@@ -18,91 +16,75 @@ Status TooLate(const Pipeline::Step& step) {
 
 }  // namespace
 
-struct Asking::State {
-  State(const Steps& in, AskStep how, Decide then) : steps(in), ask(std::move(how)), decide(std::move(then)) {}
-
-  const Steps& steps;
-  const AskStep ask;
-  const Decide decide;
-  Ask pending;
-  Timer limit;
-  std::size_t at = 0;
-  bool is_over = false;
-  bool is_asking = false;  // inside ask(): an answer would come in line
-  bool has_answer = false;
-  PluginAnswer answer;
-  steady_clock::time_point asked;
-};
-
 std::unique_ptr<Run> Asking::Begin(const Steps& steps, AskStep ask, Decide decide) {
-  const auto state = std::make_shared<State>(steps, std::move(ask), std::move(decide));
-  std::unique_ptr<Run> run(new Asking(state));
-  Continue(state);
+  auto asking = std::make_shared<Asking>(steps, std::move(ask), std::move(decide));
+  auto run = std::make_unique<RunOf<Asking>>(asking);
+  asking->Continue();
   return run;
 }
 
-Asking::~Asking() {
-  state_->is_over = true;
-  state_->limit.Cancel();
-  state_->pending.Cancel();
+void Asking::Drop() {
+  is_over_ = true;
+  limit_.Cancel();
+  pending_.Cancel();
 }
 
 // Answers may come in line, so this is a loop and no recursion.
-void Asking::Continue(const StatePtr& state) {
-  while (!state->is_over) {
-    if (state->at == state->steps.size()) {
-      state->is_over = true;
-      state->decide(Next{}, nullptr);
+void Asking::Continue() {
+  while (!is_over_) {
+    if (at_ == steps_.size()) {
+      is_over_ = true;
+      decide_(Next{}, nullptr);
       return;
     }
-    const Pipeline::Step& step = state->steps[state->at];
-    state->has_answer = false;
-    state->is_asking = true;
-    state->asked = steady_clock::now();
-    Ask pending = state->ask(step, [weak = std::weak_ptr(state), instance = step.instance](PluginAnswer answer) {
-      const StatePtr self = weak.lock();
-      if (self && !self->is_over) return OnAnswer(self, std::move(answer));
+    const Pipeline::Step& step = steps_[at_];
+    has_answer_ = false;
+    is_asking_ = true;
+    asked_ = steady_clock::now();
+    Ask pending = ask_(step, [weak = weak_from_this(), instance = step.instance](PluginAnswer answer) {
+      const auto self = weak.lock();
+      if (self && !self->is_over_) return self->OnAnswer(std::move(answer));
       // It was on its way when nobody waited any more.
       if (auto* lease = std::get_if<Lease>(&answer)) instance->Release(lease->id, LeaseOutcome::kUnclaimed);
     });
-    state->is_asking = false;
-    if (!state->has_answer) {
-      state->pending = std::move(pending);
-      state->limit = Worker::Current()->StartTimer(step.config.create ? step.config.give_up : step.config.hold,
-                                                   [weak = std::weak_ptr(state)] {
-                                                     if (const StatePtr self = weak.lock()) OnLate(self);
-                                                   });
+    is_asking_ = false;
+    if (!has_answer_) {
+      pending_ = std::move(pending);
+      limit_ = Worker::Current()->StartTimer(step.config.create ? step.config.give_up : step.config.hold,
+                                             [weak = weak_from_this()] {
+                                               if (const auto self = weak.lock()) self->OnLate();
+                                             });
       return;
     }
-    if (!Conclude(state)) return;
+    if (!Conclude()) return;
   }
 }
 
-void Asking::OnAnswer(const StatePtr& state, PluginAnswer answer) {
-  state->answer = std::move(answer);
-  state->has_answer = true;
-  if (state->is_asking) return;
-  state->pending.Forget();
-  state->limit.Cancel();
-  if (Conclude(state)) Continue(state);
+void Asking::OnAnswer(PluginAnswer answer) {
+  answer_ = std::move(answer);
+  has_answer_ = true;
+  if (is_asking_) return;
+  pending_.Forget();
+  limit_.Cancel();
+  if (Conclude()) Continue();
 }
 
-void Asking::OnLate(const StatePtr& state) {
-  state->pending.Cancel();
-  state->answer = TooLate(state->steps[state->at]);
-  if (Conclude(state)) Continue(state);
+void Asking::OnLate() {
+  pending_.Cancel();
+  answer_ = TooLate(steps_[at_]);
+  if (Conclude()) Continue();
 }
 
 // True: the next step is to be asked.
-bool Asking::Conclude(const StatePtr& state) {
-  const Pipeline::Step& step = state->steps[state->at];
-  step.duration->Observe(std::chrono::duration<double>(steady_clock::now() - state->asked).count());
-  if (!std::holds_alternative<Next>(state->answer)) {
-    if (std::holds_alternative<Status>(state->answer)) step.refusals->Add(1);
-    if (state->decide(std::move(state->answer), &step)) state->is_over = true;
+bool Asking::Conclude() {
+  const Pipeline::Step& step = steps_[at_];
+  step.duration->Observe(std::chrono::duration<double>(steady_clock::now() - asked_).count());
+  if (!std::holds_alternative<Next>(answer_)) {
+    if (std::holds_alternative<Status>(answer_)) step.refusals->Add(1);
+    if (decide_(std::move(answer_), &step)) is_over_ = true;
   }
-  ++state->at;
-  return !state->is_over;
+  ++at_;
+  return !is_over_;
 }
 
 }  // namespace sgw::core

@@ -6,10 +6,11 @@
 #include <vector>
 
 #include "core/pipeline/pipeline.h"
+#include "core/worker/worker.h"
 
 namespace sgw::core {
 
-class Asking final : public Run {
+class Asking final : public std::enable_shared_from_this<Asking> {
  public:
   using Steps = std::vector<Pipeline::Step>;
   // Puts the question to one step.
@@ -20,19 +21,29 @@ class Asking final : public Run {
 
   // Asks until an answer decides, which may be before this returns. On a worker. The steps outlive the Run.
   static std::unique_ptr<Run> Begin(const Steps& steps, AskStep ask, Decide decide);
-  ~Asking() override;
+
+  Asking(const Steps& steps, AskStep ask, Decide decide)
+      : steps_(steps), ask_(std::move(ask)), decide_(std::move(decide)) {}
+  // Nobody wants the answer any more.
+  void Drop();
 
  private:
-  struct State;
-  using StatePtr = std::shared_ptr<State>;
+  void Continue();
+  void OnAnswer(PluginAnswer answer);
+  void OnLate();
+  bool Conclude();
 
-  explicit Asking(StatePtr state) : state_(std::move(state)) {}
-  static void Continue(const StatePtr& state);
-  static void OnAnswer(const StatePtr& state, PluginAnswer answer);
-  static void OnLate(const StatePtr& state);
-  static bool Conclude(const StatePtr& state);
-
-  const StatePtr state_;
+  const Steps& steps_;
+  const AskStep ask_;
+  const Decide decide_;
+  Ask pending_;
+  Timer limit_;
+  std::size_t at_ = 0;
+  bool is_over_ = false;
+  bool is_asking_ = false;  // inside ask_(): an answer would come in line
+  bool has_answer_ = false;
+  PluginAnswer answer_;
+  SteadyTime asked_;
 };
 
 }  // namespace sgw::core

@@ -28,6 +28,16 @@ class Run {
  public:
   virtual ~Run() = default;
 };
+// A run that others refer to as well, and drop when this goes: by its Drop().
+template <typename T>
+class RunOf final : public Run {
+ public:
+  explicit RunOf(std::shared_ptr<T> run) : run_(std::move(run)) {}
+  ~RunOf() override { run_->Drop(); }
+
+ private:
+  const std::shared_ptr<T> run_;
+};
 
 // A server for a sharing key.
 struct Found {

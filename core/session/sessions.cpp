@@ -15,16 +15,6 @@ using namespace std::chrono_literals;
 
 constexpr auto kSweepEvery = 1s;
 
-// What the caller of Place holds: dropping it drops the way, whoever else still refers to it.
-class PlacingHandle final : public Run {
- public:
-  explicit PlacingHandle(std::shared_ptr<Placing> placing) : placing_(std::move(placing)) {}
-  ~PlacingHandle() override { placing_->Drop(); }
-
- private:
-  const std::shared_ptr<Placing> placing_;
-};
-
 // Plugins and the registry live longer than the table.
 void Connect(const std::shared_ptr<SessionTable>& table, HostServices& services) {
   const std::weak_ptr weak = table;
@@ -90,7 +80,7 @@ std::unique_ptr<Run> Sessions::Place(CallContext& context, const FirstFields& fi
   auto placing = std::make_shared<Placing>(*table_, context, fields, method, std::move(done));
   placing->Begin();
   if (placing->is_over()) return nullptr;
-  return std::make_unique<PlacingHandle>(std::move(placing));
+  return std::make_unique<RunOf<Placing>>(std::move(placing));
 }
 
 Status Sessions::CountCall(const CallContext& context) const {
