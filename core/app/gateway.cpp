@@ -7,6 +7,7 @@
 
 #include "core/app/load_all.h"
 #include "core/config/address.h"
+#include "core/config/write.h"
 
 namespace sgw::core {
 namespace {
@@ -243,6 +244,17 @@ Result<MetricsPage> Gateway::Metrics() {
   MetricsPage page;
   pipeline_->renderer()->Render(metrics_.Snapshot(), page.content_type, page.body);
   return page;
+}
+
+const char* Version() { return SGW_VERSION; }
+
+std::string RenderConfig(const Config& config, const InspectedPlugins& plugins, bool as_json) {
+  std::map<std::string, Value> settings;
+  for (const auto& [name, plugin] : plugins) settings.emplace(name, plugin.settings.effective);
+  const Value value = WriteConfig(config, settings);
+  if (as_json) return FormatJson(value);
+  return "# " + config.file + " with its defaults; relative paths in settings start at " + config.directory + "\n" +
+         FormatYaml(value);
 }
 
 }  // namespace sgw::core

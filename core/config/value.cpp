@@ -132,14 +132,13 @@ void WriteJson(const Value& value, std::size_t indent, std::string& out) {
   }
 }
 
-}  // namespace
+Value Of(Value::Kind kind) {
+  Value value;
+  value.kind = kind;
+  return value;
+}
 
-Value::Value() = default;
-Value::Value(const Value& other) = default;
-Value::Value(Value&& other) noexcept = default;
-Value& Value::operator=(const Value& other) = default;
-Value& Value::operator=(Value&& other) noexcept = default;
-Value::~Value() = default;
+}  // namespace
 
 std::optional<Place> Value::PlaceOf(std::string_view path) const {
   if (path.substr(0, 1) == "[") {
@@ -184,11 +183,8 @@ std::string Value::Shown() const {
   return text.size() <= 80 ? "'" + text + "'" : "'" + text.substr(0, 80) + "...'";
 }
 
-Value Value::Of(Kind kind) {
-  Value value;
-  value.kind = kind;
-  return value;
-}
+Value Value::List() { return Of(Kind::kList); }
+Value Value::Map() { return Of(Kind::kMap); }
 
 Value Value::Plain(std::string text) {
   Value value = Of(Kind::kScalar);

@@ -31,14 +31,6 @@ struct Value {
   std::vector<Value> list;             // list
   std::vector<Member> map;             // map: in the order of the text, keys are unique
 
-  // Made where Member is complete.
-  Value();
-  Value(const Value& other);
-  Value(Value&& other) noexcept;
-  Value& operator=(const Value& other);
-  Value& operator=(Value&& other) noexcept;
-  ~Value();
-
   const Value* Find(std::string_view key) const;
   // Where a path such as "rules[2].teams" leads, as far as it is written; empty: not even its first name.
   std::optional<Place> PlaceOf(std::string_view path) const;
@@ -49,13 +41,10 @@ struct Value {
   // like.
   static Value Plain(std::string text);
   static Value String(std::string text);
-  static Value List() { return Of(Kind::kList); }
-  static Value Map() { return Of(Kind::kMap); }
+  static Value List();
+  static Value Map();
   // Puts the pair at the end of a map.
   void Add(std::string key, Value value);
-
- private:
-  static Value Of(Kind kind);
 };
 
 struct Value::Member {

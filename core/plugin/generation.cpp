@@ -3,12 +3,39 @@
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
+#include <filesystem>
 
-#include "core/plugin/find.h"
 #include "core/plugin/host.h"
 
 namespace sgw::core {
 namespace {
+
+// The file that a `use:` means: a path (it has a slash), or a library's name, '-' and '_' alike, in the first of the
+// directories that has it. NOT_FOUND says where it was looked for, and which name is the nearest.
+Result<std::string> FindLibrary(const std::string& use, const std::vector<std::string>& directories) {
+  namespace fs = std::filesystem;
+  std::error_code error;
+  if (use.find('/') != std::string::npos) {
+    if (fs::exists(use, error)) return use;
+    return NotFound("there is no file '" + use + "'");
+  }
+  std::vector<std::string> names;
+  std::string searched;
+  for (const std::string& directory : directories) {
+    searched += (searched.empty() ? "" : ", ") + directory;
+    std::vector<fs::path> files;
+    for (const auto& entry : fs::directory_iterator(directory, error)) {
+      if (entry.path().extension() == ".so") files.push_back(entry.path());
+    }
+    std::sort(files.begin(), files.end());
+    for (const fs::path& file : files) {
+      if (Spelled(file.stem().string()) == Spelled(use)) return file.string();
+      names.push_back(file.stem().string());
+    }
+  }
+  return NotFound("no plugin '" + use + "' in " + (searched.empty() ? "any directory" : searched) +
+                  DidYouMean(use, names));
+}
 
 // A refusal's place: that of the setting with which it begins ("namespaces.a: ..."), else that of the plugin's entry.
 Place PlaceOf(const PluginConfig& plugin, const std::string& refusal) {

@@ -19,4 +19,15 @@ class Clock {
   static const Clock& Real();
 };
 
+class RealClock final : public Clock {
+ public:
+  SteadyTime Now() const override { return std::chrono::steady_clock::now(); }
+  WallTime Wall() const override { return std::chrono::system_clock::now(); }
+};
+
+inline const Clock& Clock::Real() {
+  static const RealClock clock;
+  return clock;
+}
+
 }  // namespace sgw::core
