@@ -58,8 +58,7 @@ UpstreamPool::~UpstreamPool() {
     group->waiters.clear();
     group->state->streams -= group->counted_streams;
     group->state->connections -= group->counted_links;
-    const UpstreamPool* mine = this;
-    group->state->prober.compare_exchange_strong(mine, nullptr);
+    StopTrying(*group->state);
     for (auto& link : group->links) link->connection->Close();
     group->links.clear();
   }
@@ -157,8 +156,7 @@ void UpstreamPool::OnReady(const std::shared_ptr<Group>& group, Link* link, cons
   const Status status = has_gone ? Unavailable(group->state->address + " ended a new connection at once") : result;
   if (status.ok()) {
     link->is_ready = true;
-    const UpstreamPool* mine = this;
-    group->state->prober.compare_exchange_strong(mine, nullptr);
+    StopTrying(*group->state);
     table_.Reached(*group->state);
     return Serve(group);
   }
@@ -184,6 +182,14 @@ void UpstreamPool::OnClosed(const std::shared_ptr<Group>& group, Link* link) {
   }
 }
 
+// The group stays, held by who calls.
+UpstreamWaiter& UpstreamPool::TakeFirst(Group& group) {
+  UpstreamWaiter& waiter = *group.waiters.front();
+  group.waiters.pop_front();
+  waiter.waits_in_.reset();
+  return waiter;
+}
+
 void UpstreamPool::Serve(const std::shared_ptr<Group>& group) {
   while (!group->waiters.empty()) {
     ClientConnection* connection = RoomIn(*group);
@@ -191,22 +197,14 @@ void UpstreamPool::Serve(const std::shared_ptr<Group>& group) {
       Connect(group);
       break;
     }
-    UpstreamWaiter* waiter = group->waiters.front();
-    group->waiters.pop_front();
-    const auto keep = std::exchange(waiter->waits_in_, nullptr);
-    waiter->OnConnection(*connection);
+    TakeFirst(*group).OnConnection(*connection);
   }
   Recount(*group);
 }
 
 void UpstreamPool::Refuse(Group& group, const Status& why) {
   // The endpoint is set aside: who asks again in here does not wait.
-  while (!group.waiters.empty()) {
-    UpstreamWaiter* waiter = group.waiters.front();
-    group.waiters.pop_front();
-    const auto keep = std::exchange(waiter->waits_in_, nullptr);
-    waiter->OnNoConnection(why);
-  }
+  while (!group.waiters.empty()) TakeFirst(group).OnNoConnection(why);
 }
 
 // Nobody waits for ever: a busy server's streams may be long.
@@ -218,10 +216,7 @@ void UpstreamPool::BoundWaits(const std::shared_ptr<Group>& group) {
     if (!self || !self->pool) return;
     const SteadyTime since = table_.clock().Now() - options_.max_wait;
     while (!self->waiters.empty() && self->waiters.front()->waits_since_ <= since) {
-      UpstreamWaiter* waiter = self->waiters.front();
-      self->waiters.pop_front();
-      const auto keep = std::exchange(waiter->waits_in_, nullptr);
-      waiter->OnNoConnection(
+      TakeFirst(*self).OnNoConnection(
           Unavailable("The driver " + self->state->address + " is busy: no stream came free in time."));
     }
     BoundWaits(self);
@@ -231,22 +226,22 @@ void UpstreamPool::BoundWaits(const std::shared_ptr<Group>& group) {
 // A server with sessions is tried again until it answers or they have gone, by one worker for all.
 void UpstreamPool::KeepTrying(const std::shared_ptr<Group>& group) {
   EndpointState& state = *group->state;
+  if (state.bound == 0 || state.connections > 0) return StopTrying(state);
   const UpstreamPool* nobody = nullptr;
-  const UpstreamPool* mine = this;
-  if (state.bound == 0 || state.connections > 0) {
-    state.prober.compare_exchange_strong(mine, nullptr);
-    return;
-  }
   if (state.prober != this && !state.prober.compare_exchange_strong(nobody, this)) return;
   group->retry = worker_.StartTimer(state.pause_left(table_.clock().Now()), [this, weak = std::weak_ptr(group)] {
     const auto self = weak.lock();
     if (!self || !self->pool) return;
     if (self->state->bound > 0 && self->state->connections == 0) return Connect(self);
-    const UpstreamPool* still_mine = this;
-    self->state->prober.compare_exchange_strong(still_mine, nullptr);
+    StopTrying(*self->state);
     // A connection that another worker lost meanwhile found somebody on it.
     if (self->state->bound > 0 && self->state->connections == 0) KeepTrying(self);
   });
+}
+
+void UpstreamPool::StopTrying(EndpointState& state) {
+  const UpstreamPool* mine = this;
+  state.prober.compare_exchange_strong(mine, nullptr);
 }
 
 void UpstreamPool::Recount(Group& group) {

@@ -90,10 +90,12 @@ class UpstreamPool {
   void Connect(const std::shared_ptr<Group>& group);
   void OnReady(const std::shared_ptr<Group>& group, Link* link, const Status& result);
   void OnClosed(const std::shared_ptr<Group>& group, Link* link);
+  static UpstreamWaiter& TakeFirst(Group& group);
   void Serve(const std::shared_ptr<Group>& group);
   void Refuse(Group& group, const Status& why);
   void BoundWaits(const std::shared_ptr<Group>& group);
   void KeepTrying(const std::shared_ptr<Group>& group);
+  void StopTrying(EndpointState& state);
   void Recount(Group& group);
   void Sweep();
 

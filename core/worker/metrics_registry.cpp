@@ -74,20 +74,9 @@ Series* MetricsRegistry::Get(MetricType type, const std::string& name, const std
   return series.get();
 }
 
-Series& MetricsRegistry::Counter(const std::string& name, const std::string& help, const MetricLabels& labels) {
-  Series* series = Get(MetricType::kCounter, name, help, labels);
-  assert(series && "the core gave a wrong name, or one name two shapes");
-  return *series;
-}
-
-Series& MetricsRegistry::Gauge(const std::string& name, const std::string& help, const MetricLabels& labels) {
-  Series* series = Get(MetricType::kGauge, name, help, labels);
-  assert(series && "the core gave a wrong name, or one name two shapes");
-  return *series;
-}
-
-Series& MetricsRegistry::Histogram(const std::string& name, const std::string& help, const MetricLabels& labels) {
-  Series* series = Get(MetricType::kHistogram, name, help, labels);
+Series& MetricsRegistry::Own(MetricType type, const std::string& name, const std::string& help,
+                             const MetricLabels& labels) {
+  Series* series = Get(type, name, help, labels);
   assert(series && "the core gave a wrong name, or one name two shapes");
   return *series;
 }

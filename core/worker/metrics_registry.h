@@ -74,9 +74,15 @@ class MetricsRegistry {
               const std::vector<double>& bounds = {});
 
   // The core's own names are right by construction.
-  Series& Counter(const std::string& name, const std::string& help, const MetricLabels& labels = {});
-  Series& Gauge(const std::string& name, const std::string& help, const MetricLabels& labels = {});
-  Series& Histogram(const std::string& name, const std::string& help, const MetricLabels& labels = {});
+  Series& Counter(const std::string& name, const std::string& help, const MetricLabels& labels = {}) {
+    return Own(MetricType::kCounter, name, help, labels);
+  }
+  Series& Gauge(const std::string& name, const std::string& help, const MetricLabels& labels = {}) {
+    return Own(MetricType::kGauge, name, help, labels);
+  }
+  Series& Histogram(const std::string& name, const std::string& help, const MetricLabels& labels = {}) {
+    return Own(MetricType::kHistogram, name, help, labels);
+  }
 
   // Runs before each snapshot, to set gauges that are cheaper to compute than to keep. Any thread.
   void BeforeSnapshot(std::function<void()> function);
@@ -84,6 +90,8 @@ class MetricsRegistry {
   std::vector<FamilySnapshot> Snapshot() const;
 
  private:
+  Series& Own(MetricType type, const std::string& name, const std::string& help, const MetricLabels& labels);
+
   struct Family {
     std::string help;
     MetricType type;
