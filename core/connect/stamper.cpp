@@ -2,29 +2,17 @@
 
 #include <limits>
 
+#include "core/connect/append_field.h"
+
 namespace sgw::core {
-namespace {
-
-void AppendVarint(std::string& out, std::uint64_t value) {
-  for (; value >= 0x80; value >>= 7) out += static_cast<char>(value | 0x80);
-  out += static_cast<char>(value);
-}
-
-void AppendString(std::string& out, int number, std::string_view value) {
-  AppendVarint(out, static_cast<std::uint64_t>(number) << 3 | 2);
-  AppendVarint(out, value.size());
-  out.append(value);
-}
-
-}  // namespace
 
 std::string MakeStamp(std::string_view session_id, std::string_view user_id, std::string_view user_name) {
   std::string user;
-  AppendString(user, 1, user_id);
-  AppendString(user, 2, user_name);
+  AppendBytes(user, 1, user_id);
+  AppendBytes(user, 2, user_name);
   std::string stamp;
-  AppendString(stamp, 1, session_id);
-  AppendString(stamp, 2, user);
+  AppendBytes(stamp, 1, session_id);
+  AppendBytes(stamp, 2, user);
   return stamp;
 }
 

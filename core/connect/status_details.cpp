@@ -4,6 +4,8 @@
 
 #include <cstdint>
 
+#include "core/connect/append_field.h"
+
 namespace sgw::core {
 namespace {
 
@@ -13,21 +15,10 @@ constexpr std::string_view kSessionChanged = "INVALID_HANDLE.SESSION_CHANGED";
 constexpr std::string_view kSessionClosed = "INVALID_HANDLE.SESSION_CLOSED";
 constexpr std::string_view kTypePrefix = "type.googleapis.com/google.rpc.";
 
-void AppendVarint(std::string& out, std::uint64_t value) {
-  for (; value >= 0x80; value >>= 7) out += static_cast<char>(value | 0x80);
-  out += static_cast<char>(value);
-}
-
 void AppendNumber(std::string& out, int field, std::uint64_t value) {
   if (value == 0) return;
   AppendVarint(out, static_cast<std::uint64_t>(field) << 3);
   AppendVarint(out, value);
-}
-
-void AppendBytes(std::string& out, int field, std::string_view value) {
-  AppendVarint(out, static_cast<std::uint64_t>(field) << 3 | 2);
-  AppendVarint(out, value.size());
-  out.append(value);
 }
 
 void AppendAny(std::string& out, std::string_view type, std::string_view message) {

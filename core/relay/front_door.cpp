@@ -88,20 +88,16 @@ void FrontDoor::Note(const char* reason) {
 }
 
 void FrontDoor::Drain() {
-  if (is_draining_.exchange(true)) return;
-  acceptor_.Stop();
-  for (PerWorker& mine : per_worker_) {
-    mine.worker->Post([&mine] {
-      for (const auto& [raw, connection] : mine.connections) raw->Drain();
-    });
-  }
+  if (!is_draining_.exchange(true)) EndAll(&ServerConnection::Drain);
 }
 
-void FrontDoor::Close() {
+void FrontDoor::Close() { EndAll(&ServerConnection::Close); }
+
+void FrontDoor::EndAll(void (ServerConnection::*end)()) {
   acceptor_.Stop();
   for (PerWorker& mine : per_worker_) {
-    mine.worker->Post([&mine] {
-      for (const auto& [raw, connection] : mine.connections) raw->Close();
+    mine.worker->Post([&mine, end] {
+      for (const auto& [raw, connection] : mine.connections) (raw->*end)();
     });
   }
 }

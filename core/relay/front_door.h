@@ -50,6 +50,7 @@ class FrontDoor {
 
   void Accept(Worker& worker, Accepted accepted);
   void Note(const char* reason);
+  void EndAll(void (ServerConnection::*end)());
 
   Relay& relay_;
   ConnectionOptions options_;

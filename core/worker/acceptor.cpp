@@ -30,6 +30,13 @@ Status SystemError(const std::string& address, const char* what) {
   return Unavailable("cannot " + std::string(what) + " " + address + ": " + std::strerror(errno));
 }
 
+Result<int> BindAndListen(const std::string& address, int fd, const sockaddr* name, socklen_t size) {
+  if (bind(fd, name, size) == 0 && listen(fd, SOMAXCONN) == 0) return fd;
+  auto error = SystemError(address, "listen on");
+  close(fd);
+  return error;
+}
+
 Result<int> ListenUnix(const std::string& address) {
   const std::string path = address.substr(5);
   if (path.empty() || path.size() >= sizeof(sockaddr_un::sun_path)) {
@@ -39,12 +46,7 @@ Result<int> ListenUnix(const std::string& address) {
   const int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
   if (fd < 0) return SystemError(address, "make a socket for");
   const sockaddr_un name = NameOf(path);
-  if (bind(fd, reinterpret_cast<const sockaddr*>(&name), sizeof(name)) != 0 || listen(fd, SOMAXCONN) != 0) {
-    auto error = SystemError(address, "listen on");
-    close(fd);
-    return error;
-  }
-  return fd;
+  return BindAndListen(address, fd, reinterpret_cast<const sockaddr*>(&name), sizeof(name));
 }
 
 Result<int> ListenTcp(const std::string& address) {
@@ -71,12 +73,7 @@ Result<int> ListenTcp(const std::string& address) {
     const int is_v6_only = is_any ? 0 : 1;
     setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &is_v6_only, sizeof(is_v6_only));
   }
-  if (bind(fd, found->ai_addr, found->ai_addrlen) != 0 || listen(fd, SOMAXCONN) != 0) {
-    auto error = SystemError(address, "listen on");
-    close(fd);
-    return error;
-  }
-  return fd;
+  return BindAndListen(address, fd, found->ai_addr, found->ai_addrlen);
 }
 
 }  // namespace
