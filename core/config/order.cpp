@@ -154,11 +154,8 @@ void ReadPipeline(const Value& list, Config& config, Complaints& complaints) {
         has_router = true;
         break;
       case StepKind::kHotPool:
-      case StepKind::kDiscovery:
-        has_endpoint = true;
-        break;
-      default:
-        break;
+      case StepKind::kDiscovery: has_endpoint = true; break;
+      default: break;
     }
     config.pipeline.push_back(std::move(step));
   }

@@ -129,8 +129,7 @@ class Checker {
   Value One(const Value& value, const SettingSchema& schema, const std::string& where) {
     const std::string& text = value.text;
     switch (schema.type) {
-      case Type::kString:
-        return Scalar(value, std::optional(text), where, "a text");
+      case Type::kString: return Scalar(value, std::optional(text), where, "a text");
       case Type::kSecret: {
         // Secret or not where it was written, it is one.
         Value shown = Scalar(value, std::optional(text), where, "a text");
@@ -139,17 +138,14 @@ class Checker {
       case Type::kBool:
         return Scalar(value, text == "true" || text == "false" ? std::optional(text == "true") : std::nullopt, where,
                       "true or false");
-      case Type::kInteger:
-        return Scalar(value, Number<std::int64_t>(text), where, "a whole number");
-      case Type::kNumber:
-        return Scalar(value, Number<double>(text), where, "a number");
+      case Type::kInteger: return Scalar(value, Number<std::int64_t>(text), where, "a whole number");
+      case Type::kNumber: return Scalar(value, Number<double>(text), where, "a number");
       case Type::kDuration: {
         const auto duration = ParseDuration(text);
         return Scalar(value, duration ? std::optional(std::int64_t{duration->count()}) : std::nullopt, where,
                       "a duration such as 250ms, 25s, 30m or 24h");
       }
-      case Type::kSize:
-        return Scalar(value, ParseSize(text), where, "a size such as 64KiB, 1MiB or a number of bytes");
+      case Type::kSize: return Scalar(value, ParseSize(text), where, "a size such as 64KiB, 1MiB or a number of bytes");
       case Type::kList: {
         if (value.kind != Value::Kind::kList) return Wrong(value, where, "a list");
         Value list = Value::List();

@@ -78,9 +78,7 @@ class YamlWriter {
   void After(const Value& value, std::size_t indent) {
     switch (value.kind) {
       case Value::Kind::kNull:
-      case Value::Kind::kScalar:
-        out += " " + YamlScalar(value) + "\n";
-        return;
+      case Value::Kind::kScalar: out += " " + YamlScalar(value) + "\n"; return;
       case Value::Kind::kMap:
         if (value.map.empty()) {
           out += " {}\n";
@@ -116,12 +114,8 @@ void WriteJson(const Value& value, std::size_t indent, std::string& out) {
     out += close;
   };
   switch (value.kind) {
-    case Value::Kind::kNull:
-      out += "null";
-      return;
-    case Value::Kind::kScalar:
-      out += !value.is_quoted && IsJson(value.text) ? value.text : Quoted(value.text);
-      return;
+    case Value::Kind::kNull: out += "null"; return;
+    case Value::Kind::kScalar: out += !value.is_quoted && IsJson(value.text) ? value.text : Quoted(value.text); return;
     case Value::Kind::kList:
       return end('[', ']', value.list.size(), [&](std::size_t i) { WriteJson(value.list[i], indent + 2, out); });
     case Value::Kind::kMap:
@@ -170,14 +164,10 @@ const Value* Value::Find(std::string_view key) const {
 
 std::string Value::Shown() const {
   switch (kind) {
-    case Kind::kNull:
-      return "nothing";
-    case Kind::kList:
-      return "a list";
-    case Kind::kMap:
-      return "a map";
-    case Kind::kScalar:
-      break;
+    case Kind::kNull: return "nothing";
+    case Kind::kList: return "a list";
+    case Kind::kMap: return "a map";
+    case Kind::kScalar: break;
   }
   if (is_secret) return "<secret>";
   return text.size() <= 80 ? "'" + text + "'" : "'" + text.substr(0, 80) + "...'";

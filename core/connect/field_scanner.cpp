@@ -108,23 +108,17 @@ std::size_t FieldScanner::Feed(std::string_view bytes, Visitor& visitor) {
         number_ = static_cast<std::uint32_t>(number);
         skip_ = 0;
         switch (value & 7) {
-          case 0:
-            type_ = WireType::kVarint;
-            break;
+          case 0: type_ = WireType::kVarint; break;
           case 1:
             type_ = WireType::kFixed64;
             skip_ = 8;
             break;
-          case 2:
-            type_ = WireType::kLength;
-            break;
+          case 2: type_ = WireType::kLength; break;
           case 5:
             type_ = WireType::kFixed32;
             skip_ = 4;
             break;
-          default:
-            Refuse("a group or an unknown wire type");
-            break;
+          default: Refuse("a group or an unknown wire type"); break;
         }
         if (error_) break;
         if (type_ == WireType::kLength) {

@@ -104,17 +104,10 @@ class FirstReader : public FieldScanner::Visitor {
         fields.is_reattachable = reattach.first_varint != 0;
         return;
       }
-      case SparkMethod::kReleaseExecute:
-        fields.is_release_all = true;
-        return;
-      case SparkMethod::kReleaseSession:
-        fields.allows_reconnect = value != 0;
-        return;
-      case SparkMethod::kCloneSession:
-        fields.new_session_id = capture_;
-        return;
-      default:
-        return;
+      case SparkMethod::kReleaseExecute: fields.is_release_all = true; return;
+      case SparkMethod::kReleaseSession: fields.allows_reconnect = value != 0; return;
+      case SparkMethod::kCloneSession: fields.new_session_id = capture_; return;
+      default: return;
     }
   }
 

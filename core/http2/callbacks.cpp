@@ -111,23 +111,17 @@ struct Callbacks {
           if (stream->handler_ && !stream->is_reset_) stream->handler_->OnEnd({});
         }
         return 0;
-      case NGHTTP2_GOAWAY:
-        connection.OnGoaway(frame->goaway.last_stream_id);
-        return 0;
+      case NGHTTP2_GOAWAY: connection.OnGoaway(frame->goaway.last_stream_id); return 0;
       case NGHTTP2_SETTINGS:
         if ((frame->hd.flags & NGHTTP2_FLAG_ACK) != 0) return 0;
         connection.OnPeerSettings();
         return Bears(connection);
-      case NGHTTP2_RST_STREAM:
-        connection.past_streams_.Closed(frame->hd.stream_id, PastStreams::End::kReset);
-        return 0;
-      case NGHTTP2_PRIORITY:
-        return Bears(connection);
+      case NGHTTP2_RST_STREAM: connection.past_streams_.Closed(frame->hd.stream_id, PastStreams::End::kReset); return 0;
+      case NGHTTP2_PRIORITY: return Bears(connection);
       case NGHTTP2_PING:
         if ((frame->hd.flags & NGHTTP2_FLAG_ACK) != 0) connection.OnPingAck();
         return 0;
-      default:
-        return 0;
+      default: return 0;
     }
   }
 

@@ -87,17 +87,10 @@ void Transport::NoteError() {
 
 ssize_t Transport::Fail(int result) {
   switch (SSL_get_error(ssl_, result)) {
-    case SSL_ERROR_WANT_READ:
-      wants_write_ = false;
-      return kAgain;
-    case SSL_ERROR_WANT_WRITE:
-      wants_write_ = true;
-      return kAgain;
-    case SSL_ERROR_ZERO_RETURN:
-      return 0;
-    default:
-      NoteError();
-      return kFailed;
+    case SSL_ERROR_WANT_READ: wants_write_ = false; return kAgain;
+    case SSL_ERROR_WANT_WRITE: wants_write_ = true; return kAgain;
+    case SSL_ERROR_ZERO_RETURN: return 0;
+    default: NoteError(); return kFailed;
   }
 }
 

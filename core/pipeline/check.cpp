@@ -11,15 +11,11 @@ enum class Row : std::uint8_t { kAuth, kRouter, kServers, kNone };
 
 Row RowOf(StepKind kind) {
   switch (kind) {
-    case StepKind::kAuth:
-      return Row::kAuth;
-    case StepKind::kRouter:
-      return Row::kRouter;
+    case StepKind::kAuth: return Row::kAuth;
+    case StepKind::kRouter: return Row::kRouter;
     case StepKind::kHotPool:
-    case StepKind::kDiscovery:
-      return Row::kServers;
-    default:
-      return Row::kNone;
+    case StepKind::kDiscovery: return Row::kServers;
+    default: return Row::kNone;
   }
 }
 

@@ -53,12 +53,8 @@ Pipeline::Pipeline(const Config& config, std::shared_ptr<Generation> generation,
           if (remembered_ == auth_.size() && instance.tag().has("remembered")) ++remembered_;
           auth_.push_back(StepOf(step, instance, metrics));
           break;
-        case StepKind::kRouter:
-          router_.push_back(StepOf(step, instance, metrics));
-          break;
-        case StepKind::kDiscovery:
-          discoveries_.push_back(StepOf(step, instance, metrics));
-          [[fallthrough]];
+        case StepKind::kRouter: router_.push_back(StepOf(step, instance, metrics)); break;
+        case StepKind::kDiscovery: discoveries_.push_back(StepOf(step, instance, metrics)); [[fallthrough]];
         case StepKind::kHotPool:
           endpoint_.push_back(StepOf(step, instance, metrics));
           longest = std::max(longest, step.hold);
@@ -71,8 +67,7 @@ Pipeline::Pipeline(const Config& config, std::shared_ptr<Generation> generation,
         case StepKind::kMetrics:
           if (!renderer_) renderer_ = &instance;
           break;
-        case StepKind::kSessionStore:
-          break;
+        case StepKind::kSessionStore: break;
       }
     }
   }

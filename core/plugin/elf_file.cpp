@@ -19,14 +19,10 @@ constexpr Elf64_Half kMachine = EM_AARCH64;
 
 std::string MachineName(Elf64_Half machine) {
   switch (machine) {
-    case EM_X86_64:
-      return "x86-64";
-    case EM_AARCH64:
-      return "aarch64";
-    case EM_386:
-      return "i386";
-    default:
-      return "ELF machine " + std::to_string(machine);
+    case EM_X86_64: return "x86-64";
+    case EM_AARCH64: return "aarch64";
+    case EM_386: return "i386";
+    default: return "ELF machine " + std::to_string(machine);
   }
 }
 

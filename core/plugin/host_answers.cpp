@@ -11,17 +11,14 @@ template <typename Raw, typename Value>
 PluginAnswer AnswerOf(const Raw* raw, Value value) {
   if (!raw || !SGW_HAS(raw, status)) return Internal("the plugin's answer is cut short");
   switch (raw->answer) {
-    case SGW_ANSWER_VALUE:
-      return value();
-    case SGW_ANSWER_NEXT:
-      return Next{};
+    case SGW_ANSWER_VALUE: return value();
+    case SGW_ANSWER_NEXT: return Next{};
     case SGW_ANSWER_STATUS: {
       Status status = StatusOf(raw->status);
       if (status.ok()) return Internal("the plugin refused with an OK status");
       return status;
     }
-    default:
-      return Internal("the plugin's answer is neither a value nor Next nor a status");
+    default: return Internal("the plugin's answer is neither a value nor Next nor a status");
   }
 }
 

@@ -171,13 +171,10 @@ Status Transfer::FailureOf(CURLcode code) const {
   switch (code) {
     case CURLE_URL_MALFORMAT:
     case CURLE_UNSUPPORTED_PROTOCOL:
-    case CURLE_LOGIN_DENIED:
-      return InvalidArgument(what + "the URL must be http:// or https://, without a user name");
+    case CURLE_LOGIN_DENIED: return InvalidArgument(what + "the URL must be http:// or https://, without a user name");
     case CURLE_SSL_CACERT_BADFILE:
-    case CURLE_SSL_CERTPROBLEM:
-      return InvalidArgument(what + (error_[0] ? error_ : curl_easy_strerror(code)));
-    default:
-      return Unavailable(what + (error_[0] ? error_ : curl_easy_strerror(code)));
+    case CURLE_SSL_CERTPROBLEM: return InvalidArgument(what + (error_[0] ? error_ : curl_easy_strerror(code)));
+    default: return Unavailable(what + (error_[0] ? error_ : curl_easy_strerror(code)));
   }
 }
 

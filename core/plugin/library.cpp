@@ -88,8 +88,7 @@ bool HasKind(const sgw_plugin& plugin, const Tag& tag) {
   switch (tag.kind) {
     case StepKind::kAuth:
       return HasOps(plugin.auth, [](auto& ops) { return SGW_HAS(&ops, authenticate) && ops.authenticate; });
-    case StepKind::kRouter:
-      return HasOps(plugin.router, [](auto& ops) { return SGW_HAS(&ops, route) && ops.route; });
+    case StepKind::kRouter: return HasOps(plugin.router, [](auto& ops) { return SGW_HAS(&ops, route) && ops.route; });
     case StepKind::kHotPool:
       return HasOps(plugin.pool,
                     [](auto& ops) { return SGW_HAS(&ops, redeem) && ops.acquire && ops.release && ops.redeem; });

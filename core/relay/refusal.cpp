@@ -13,16 +13,11 @@ constexpr std::size_t kMaxMessage = 2000;
 
 StatusCode CodeOfReset(ErrorCode code) {
   switch (code) {
-    case ErrorCode::kRefusedStream:
-      return StatusCode::kUnavailable;
-    case ErrorCode::kCancel:
-      return StatusCode::kCancelled;
-    case ErrorCode::kEnhanceYourCalm:
-      return StatusCode::kResourceExhausted;
-    case ErrorCode::kInadequateSecurity:
-      return StatusCode::kPermissionDenied;
-    default:
-      return StatusCode::kInternal;
+    case ErrorCode::kRefusedStream: return StatusCode::kUnavailable;
+    case ErrorCode::kCancel: return StatusCode::kCancelled;
+    case ErrorCode::kEnhanceYourCalm: return StatusCode::kResourceExhausted;
+    case ErrorCode::kInadequateSecurity: return StatusCode::kPermissionDenied;
+    default: return StatusCode::kInternal;
   }
 }
 
@@ -56,8 +51,7 @@ HeaderBlock StatusFields(const Status& status, std::string_view call_id, std::st
 Status StatusOfClose(const StreamClose& close, std::string_view address) {
   const std::string driver = "The driver " + std::string(address);
   switch (close.reason) {
-    case CloseReason::kConnectionLost:
-      return Unavailable(driver + " closed the connection before it answered.");
+    case CloseReason::kConnectionLost: return Unavailable(driver + " closed the connection before it answered.");
     case CloseReason::kNotProcessed:
       return Unavailable(driver + " takes no more calls on this connection; nothing was processed.");
     case CloseReason::kPeerReset:

@@ -70,12 +70,9 @@ std::string SessionTable::SharingKeyOf(const CallContext& context) const {
   for (const auto& [name, value] : attributes) key += Joined({name, value});
   const Identity& identity = *context.identity;
   switch (route.policy.share.value_or(config_.sessions.share)) {
-    case Share::kSession:
-      return key + Joined({"session", context.session_id, identity.realm, identity.subject});
-    case Share::kUser:
-      return key + Joined({"user", identity.realm, identity.subject});
-    case Share::kTeam:
-      break;
+    case Share::kSession: return key + Joined({"session", context.session_id, identity.realm, identity.subject});
+    case Share::kUser: return key + Joined({"user", identity.realm, identity.subject});
+    case Share::kTeam: break;
   }
   return key + Joined({"team"});
 }

@@ -132,12 +132,9 @@ void Oidc::Verify(const std::shared_ptr<const Check>& check, bool may_ask) {
         RetryIn(10s)));
   }
   switch (keys->Verify(check->token)) {
-    case KeySet::Verdict::kGood:
-      return check->done(Accept(*check, generation));
-    case KeySet::Verdict::kBad:
-      return check->done(Refuse(Unauthenticated("The token's signature is wrong.")));
-    case KeySet::Verdict::kUnknownKey:
-      break;
+    case KeySet::Verdict::kGood: return check->done(Accept(*check, generation));
+    case KeySet::Verdict::kBad: return check->done(Refuse(Unauthenticated("The token's signature is wrong.")));
+    case KeySet::Verdict::kUnknownKey: break;
   }
   if (may_ask) return provider_.AskAgain([this, check] { VerifyLater(check, false); });
   check->done(Refuse(Unauthenticated("The token is signed with a key that its issuer does not have.")));

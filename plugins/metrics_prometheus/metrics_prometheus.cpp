@@ -16,12 +16,8 @@ std::string Copy(sgw_view view) { return std::string(detail::Text(view)); }
     metric.label.push_back({Copy(family.label_names.items[i]), Copy(series.label_values.items[i])});
   }
   switch (family.type) {
-    case SGW_METRIC_COUNTER:
-      metric.counter.value = series.value;
-      break;
-    case SGW_METRIC_GAUGE:
-      metric.gauge.value = series.value;
-      break;
+    case SGW_METRIC_COUNTER: metric.counter.value = series.value; break;
+    case SGW_METRIC_GAUGE: metric.gauge.value = series.value; break;
     default:
       metric.histogram.sample_count = series.count;
       metric.histogram.sample_sum = series.sum;

@@ -209,9 +209,7 @@ void Step(Scene& scene, std::vector<std::unique_ptr<Owner>>& owners, Input& inpu
     }
     case 'b':  // bytes as they are
       return scene.Write(input.Text());
-    case 'r':
-      scene.reads = !scene.reads;
-      return scene.Run();
+    case 'r': scene.reads = !scene.reads; return scene.Run();
     case 'a':
       if (Owner* const one = owner()) one->Answer();
       return scene.Run();
@@ -233,8 +231,7 @@ void Step(Scene& scene, std::vector<std::unique_ptr<Owner>>& owners, Input& inpu
     case 'l':
       if (Owner* const one = owner()) one->LetGo();
       return scene.Run();
-    default:
-      return more(step);
+    default: return more(step);
   }
 }
 

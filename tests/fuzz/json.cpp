@@ -12,12 +12,8 @@ using fuzz::Require;
 
 void Write(const Json& json, JsonWriter& writer) {
   switch (json.kind()) {
-    case Json::Kind::kNull:
-      writer.Null();
-      return;
-    case Json::Kind::kBool:
-      writer.Value(*json.as_bool());
-      return;
+    case Json::Kind::kNull: writer.Null(); return;
+    case Json::Kind::kBool: writer.Value(*json.as_bool()); return;
     case Json::Kind::kNumber:
       if (const auto integer = json.as_integer()) {
         writer.Value(*integer);
@@ -25,9 +21,7 @@ void Write(const Json& json, JsonWriter& writer) {
         writer.Value(json.as_number().value_or(0) + 0.0);  // not -0
       }
       return;
-    case Json::Kind::kString:
-      writer.Value(*json.as_string());
-      return;
+    case Json::Kind::kString: writer.Value(*json.as_string()); return;
     case Json::Kind::kArray:
       writer.BeginArray();
       for (const Json& element : json.elements()) Write(element, writer);

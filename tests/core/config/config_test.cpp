@@ -177,15 +177,9 @@ TEST_CASE("no text makes the reader fail other than by complaints") {
     for (int i = 0; i < 4; ++i) {
       const std::size_t at = random() % text.size();
       switch (random() % 3) {
-        case 0:
-          text[at] = static_cast<char>(random() % 256);
-          break;
-        case 1:
-          text.erase(at, random() % 8);
-          break;
-        default:
-          text.insert(at, std::string(1, "{}[]:-&*!|>'\"%@`#\n\t ,"[random() % 22]));
-          break;
+        case 0: text[at] = static_cast<char>(random() % 256); break;
+        case 1: text.erase(at, random() % 8); break;
+        default: text.insert(at, std::string(1, "{}[]:-&*!|>'\"%@`#\n\t ,"[random() % 22])); break;
       }
     }
     Complaints complaints("f");

@@ -151,20 +151,13 @@ class Forger {
     const std::uint64_t number = FieldNumber();
     const std::size_t padding = Below(4) ? 1 : 1 + Below(6);
     switch (Below(9)) {
-      case 0:
-        return Varint(number << 3, padding) + Varint(random_(), 1 + Below(11));
-      case 1:
-        return Varint(number << 3 | 1, padding) + std::string(8, 'f');
-      case 2:
-        return Varint(number << 3 | 5, padding) + std::string(4, 'f');
-      case 3:
-        return Varint(number << 3 | (3 + Below(2)), padding);
-      case 4:
-        return Varint(number << 3 | 2, padding) + Varint(kStamp.size() + Below(3), padding);
-      case 5:
-        return kVictim;
-      default:
-        break;
+      case 0: return Varint(number << 3, padding) + Varint(random_(), 1 + Below(11));
+      case 1: return Varint(number << 3 | 1, padding) + std::string(8, 'f');
+      case 2: return Varint(number << 3 | 5, padding) + std::string(4, 'f');
+      case 3: return Varint(number << 3 | (3 + Below(2)), padding);
+      case 4: return Varint(number << 3 | 2, padding) + Varint(kStamp.size() + Below(3), padding);
+      case 5: return kVictim;
+      default: break;
     }
     std::string payload = depth < 2 && Below(2) ? Field(depth + 1) + Field(depth + 1) : std::string(Below(50), 'v');
     return Varint(number << 3 | 2, padding) + Varint(payload.size(), padding) + payload;
@@ -172,18 +165,10 @@ class Forger {
   void Bend(std::string& message) {
     const auto at = static_cast<std::size_t>(Below(static_cast<int>(message.size())));
     switch (Below(4)) {
-      case 0:
-        message[at] = static_cast<char>(random_());
-        break;
-      case 1:
-        message.resize(at);
-        break;
-      case 2:
-        message.insert(at, message.substr(at, 9));
-        break;
-      default:
-        message.erase(at, 1);
-        break;
+      case 0: message[at] = static_cast<char>(random_()); break;
+      case 1: message.resize(at); break;
+      case 2: message.insert(at, message.substr(at, 9)); break;
+      default: message.erase(at, 1); break;
     }
   }
 

@@ -72,19 +72,14 @@ class Asking {
     const Identity alice{.subject = "alice"};
     const sgw::Route route{};
     switch (it.tag().kind) {
-      case StepKind::kAuth:
-        return it.Authenticate(facts, heard);
-      case StepKind::kRouter:
-        return it.Route(facts, alice, heard);
+      case StepKind::kAuth: return it.Authenticate(facts, heard);
+      case StepKind::kRouter: return it.Route(facts, alice, heard);
       case StepKind::kHotPool:
         return it.Acquire(
             {facts, alice, route, "key", true, [this](const std::string& phase) { phases.push_back(phase); }}, heard);
-      case StepKind::kDiscovery:
-        return it.Resolve(facts, nullptr, route, heard);
-      case StepKind::kAudit:
-        return it.Admit(sgw_record{}, heard);
-      default:
-        return it.LookUp("key", heard);
+      case StepKind::kDiscovery: return it.Resolve(facts, nullptr, route, heard);
+      case StepKind::kAudit: return it.Admit(sgw_record{}, heard);
+      default: return it.LookUp("key", heard);
     }
   }
   // Nobody wants the answer any more.

@@ -38,14 +38,10 @@ class Call {
         new Call(service_, queue_);
         Accept();
         return;
-      case State::kReadingOne:
-        return ok ? Answer() : Finish();
-      case State::kReadingAll:
-        return ok ? stream_.Read(&message_, this) : Finish(ByteBuffer(&nothing_, 1));
-      case State::kWriting:
-        return ok ? WriteNext() : Finish();
-      case State::kFinished:
-        return delete this;
+      case State::kReadingOne: return ok ? Answer() : Finish();
+      case State::kReadingAll: return ok ? stream_.Read(&message_, this) : Finish(ByteBuffer(&nothing_, 1));
+      case State::kWriting: return ok ? WriteNext() : Finish();
+      case State::kFinished: return delete this;
     }
   }
 

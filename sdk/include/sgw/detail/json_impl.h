@@ -50,23 +50,16 @@ inline bool JsonParser::Value(Json& out, int depth) {
   SkipSpace();
   if (at_ >= text_.size()) return Fail("ends too early");
   switch (text_[at_]) {
-    case '{':
-      return Object(out, depth + 1);
-    case '[':
-      return Array(out, depth + 1);
-    case '"':
-      out.kind_ = Json::Kind::kString;
-      return String(out.text_);
-    case 'n':
-      return Word("null");
+    case '{': return Object(out, depth + 1);
+    case '[': return Array(out, depth + 1);
+    case '"': out.kind_ = Json::Kind::kString; return String(out.text_);
+    case 'n': return Word("null");
     case 't':
     case 'f':
       out.kind_ = Json::Kind::kBool;
       out.bool_ = text_[at_] == 't';
       return Word(out.bool_ ? "true" : "false");
-    default:
-      out.kind_ = Json::Kind::kNumber;
-      return Number(out.text_);
+    default: out.kind_ = Json::Kind::kNumber; return Number(out.text_);
   }
 }
 
@@ -147,28 +140,14 @@ inline bool JsonParser::Escape(std::string& out) {
   switch (c) {
     case '"':
     case '\\':
-    case '/':
-      out.push_back(c);
-      return true;
-    case 'b':
-      out.push_back('\b');
-      return true;
-    case 'f':
-      out.push_back('\f');
-      return true;
-    case 'n':
-      out.push_back('\n');
-      return true;
-    case 'r':
-      out.push_back('\r');
-      return true;
-    case 't':
-      out.push_back('\t');
-      return true;
-    case 'u':
-      break;
-    default:
-      return Fail("an unknown escape");
+    case '/': out.push_back(c); return true;
+    case 'b': out.push_back('\b'); return true;
+    case 'f': out.push_back('\f'); return true;
+    case 'n': out.push_back('\n'); return true;
+    case 'r': out.push_back('\r'); return true;
+    case 't': out.push_back('\t'); return true;
+    case 'u': break;
+    default: return Fail("an unknown escape");
   }
   unsigned code = 0;
   if (!Hex4(code)) return false;

@@ -164,12 +164,9 @@ void TestHost::Answer(sgw_ask id, A answer) {
 template <typename V, typename Raw, typename Read>
 sgw::Answer<V> TestHost::FromAnswer(const Raw* raw, Read read) {
   switch (raw->answer) {
-    case SGW_ANSWER_VALUE:
-      return read();
-    case SGW_ANSWER_NEXT:
-      return Next{};
-    default:
-      return sgw::detail::FromRaw(raw->status);
+    case SGW_ANSWER_VALUE: return read();
+    case SGW_ANSWER_NEXT: return Next{};
+    default: return sgw::detail::FromRaw(raw->status);
   }
 }
 
