@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """Callers with tokens of a real OpenID provider, through the real gateway, to a scripted Spark Connect server."""
 
+import contextlib
 import json
 import os
 import pathlib
@@ -47,13 +48,13 @@ class Oidc(unittest.TestCase):
         self.gateway = gateway
         return gateway
 
-    def call(self, token=None, session=None, metadata=()):
-        """The code and the sentence that a Config call ends with."""
+    def call(self, token=None, session=None, metadata=(), channel=None):
+        """The code and the sentence that a Config call ends with, on a channel of its own unless there is one."""
         if token:
             metadata = [("authorization", f"Bearer {token}"), *metadata]
         request = base_pb2.ConfigRequest(session_id=session or str(uuid.uuid4()))
         request.operation.get.keys.append("spark.x")
-        with grpc.insecure_channel(self.gateway.address) as channel:
+        with contextlib.nullcontext(channel) if channel else grpc.insecure_channel(self.gateway.address) as channel:
             try:
                 base_pb2_grpc.SparkConnectServiceStub(channel).Config(request, metadata=metadata, timeout=30)
                 return grpc.StatusCode.OK, ""
@@ -123,6 +124,15 @@ class Oidc(unittest.TestCase):
         self.addCleanup(self.provider.set_down, False)
         wait_until(lambda: "cannot be had" in self.gateway.log_tail(), 20, "a refresh to fail")
         self.assert_code(grpc.StatusCode.OK, self.call(token))
+
+    def test_keys_that_are_too_old_let_nobody_in_on_a_connection_that_was_let_in_either(self):
+        self.serve(refresh="1s", keep_keys="3s")
+        token = self.provider.token("alice")
+        self.addCleanup(self.provider.set_down, False)
+        with grpc.insecure_channel(self.gateway.address) as channel:
+            for code in (grpc.StatusCode.OK, grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.OK):
+                self.provider.set_down(code != grpc.StatusCode.OK)
+                wait_until(lambda: self.call(token, channel=channel)[0] == code, 30, f"{code} on the one connection")
 
     def test_a_service_acts_for_people_and_records_show_both(self):
         self.serve(delegation=[{"services": ["playground"], "groups": ["play"]}])
