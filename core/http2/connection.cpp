@@ -21,6 +21,7 @@ constexpr int kMaxUseless = 1'000;
 constexpr int kUselessPerTick = 200;
 constexpr int kMaxParts = 64;
 constexpr int kReadsPerTurn = 8;
+constexpr int kReadsAtEnd = 64;  // more than a socket holds
 constexpr std::int32_t kConnectionWindow = 64 * 1024 * 1024;
 constexpr auto kTick = std::chrono::seconds(2);
 constexpr std::uint32_t kControlBytes = 4096;
@@ -125,33 +126,38 @@ void Connection::WaitReadable() {
   transport_->WaitForRead([self = shared_from_this()] { self->OnReadable(); });
 }
 
-void Connection::OnReadable() {
-  for (int i = 0; i < kReadsPerTurn && !is_closed_; ++i) {
-    SlabPool& pool = SlabPool::Mine();
-    Buffer& slab = pool.Writable();
-    const std::uint32_t room = slab.room();
-    char* start = slab.data() + slab.used;
-    const ssize_t size = transport_->Read(start, room);
-    if (size == Transport::kAgain) break;
-    if (size <= 0) return Close();
-    pool.Filled(static_cast<std::uint32_t>(size));
-    last_read_ = steady_clock::now();
-    receiving_ = &slab;
-    const ssize_t taken = nghttp2_session_mem_recv(session_, reinterpret_cast<const uint8_t*>(start), size);
-    receiving_ = nullptr;
-    pool.Rewind();
-    if (taken < 0) {
-      const bool is_flood = taken == NGHTTP2_ERR_FLOODED || taken == NGHTTP2_ERR_TOO_MANY_CONTINUATIONS ||
-                            taken == NGHTTP2_ERR_CALLBACK_FAILURE;
-      Incident(is_flood ? "flood" : "bad_protocol");
-      return Close();
-    }
-    if (nghttp2_session_get_outbound_queue_size(session_) > kMaxQueuedFrames + 4 * streams_.size()) {
-      Incident("flood");
-      return Close();
-    }
-    if (static_cast<std::uint32_t>(size) < room) break;
+bool Connection::ReadSome() {
+  SlabPool& pool = SlabPool::Mine();
+  Buffer& slab = pool.Writable();
+  const std::uint32_t room = slab.room();
+  char* start = slab.data() + slab.used;
+  const ssize_t size = transport_->Read(start, room);
+  if (size == Transport::kAgain) return false;
+  if (size <= 0) {
+    Close();
+    return false;
   }
+  pool.Filled(static_cast<std::uint32_t>(size));
+  last_read_ = steady_clock::now();
+  receiving_ = &slab;
+  const ssize_t taken = nghttp2_session_mem_recv(session_, reinterpret_cast<const uint8_t*>(start), size);
+  receiving_ = nullptr;
+  pool.Rewind();
+  if (taken < 0) {
+    const bool is_flood = taken == NGHTTP2_ERR_FLOODED || taken == NGHTTP2_ERR_TOO_MANY_CONTINUATIONS ||
+                          taken == NGHTTP2_ERR_CALLBACK_FAILURE;
+    Incident(is_flood ? "flood" : "bad_protocol");
+    Close();
+  } else if (nghttp2_session_get_outbound_queue_size(session_) > kMaxQueuedFrames + 4 * streams_.size()) {
+    Incident("flood");
+    Close();
+  }
+  return !is_closed_ && static_cast<std::uint32_t>(size) == room;
+}
+
+void Connection::OnReadable() {
+  if (is_closed_) return;
+  for (int i = 0; i < kReadsPerTurn && ReadSome(); ++i) continue;
   if (is_closed_) return;
   ScheduleFlush();
   if (!transport_->has_buffered()) return WaitReadable();
@@ -211,11 +217,17 @@ void Connection::Flush() {
       });
       return;
     }
-    if (size <= 0) return Close();
+    if (size <= 0) return CloseUnwritable();
     Wrote(static_cast<std::size_t>(size));
   }
   if (is_closed_ || nghttp2_session_want_read(session_) || nghttp2_session_want_write(session_)) return;
   is_ending_gently_ = is_server_;
+  Close();
+}
+
+// A driver may answer and go without reading the rest of a request: what it said lies in the socket.
+void Connection::CloseUnwritable() {
+  for (int i = 0; !is_server_ && i < kReadsAtEnd && ReadSome(); ++i) continue;
   Close();
 }
 

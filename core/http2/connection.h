@@ -81,7 +81,10 @@ class Connection : public std::enable_shared_from_this<Connection> {
 
   void WaitReadable();
   void OnReadable();
+  // Reads once. False when nothing more is there for now, or the connection has closed.
+  bool ReadSome();
   void Flush();
+  void CloseUnwritable();
   bool FillOutput();
   void AppendControl(const char* data, std::size_t size);
   void Wrote(std::size_t bytes);

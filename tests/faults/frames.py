@@ -2,8 +2,11 @@
 """Frames that end or break a call: RST_STREAM with each code from either side, GOAWAY, answers that come early, nonsense."""
 
 import contextlib
+import os
+import signal
 import struct
 import tempfile
+import threading
 import uuid
 
 from parts import field, spark, spark_gateway
@@ -175,6 +178,37 @@ class Frames(Rig):
                             wire.send(stream, part, is_end=False)
                         response = wire.streams[stream]
                     self.assertEqual(response.code, RESOURCE_EXHAUSTED, response.trailer("grpc-message"))
+
+    def test_an_answer_that_lies_in_the_socket_when_a_write_fails_is_the_answer(self):
+        is_full, is_gone = threading.Event(), threading.Event()
+
+        def script(end):
+            stream = end.next_request(lambda request: len(request.data) > 0)
+            if stream is not None and is_full.wait(60):
+                end.refuse(stream, RESOURCE_EXHAUSTED)
+                end.reset_connection()
+                is_gone.set()
+        with self.case(), Wire(self.gateway.address) as wire:
+            self.raw.script = script
+            stream = wire.open(head(METHODS + "AddArtifacts"))
+            upload = message(spark(self.session, rest=field(5, bytes(32 << 20))))
+            sender = threading.Thread(target=wire.send, args=(stream, upload), daemon=True)
+            sender.start()
+            windows = []
+
+            def is_stuck():
+                windows.append((wire.send_window, wire.stream_windows.get(stream)))
+                return windows[-20:] == windows[-1:] * 20
+            # The driver reads no more: all buffers on the way to it fill up.
+            wait_until(is_stuck, 60, "the upload to be stuck")
+            # The gateway finds both at once, the answer and the end.
+            os.kill(self.gateway.pid, signal.SIGSTOP)
+            is_full.set()
+            self.assertTrue(is_gone.wait(30))
+            os.kill(self.gateway.pid, signal.SIGCONT)
+            sender.join(30)
+            response = wire.wait(stream)
+            self.assertEqual(response.code, RESOURCE_EXHAUSTED, response.trailer("grpc-message"))
 
     def test_what_is_no_http2_is_unavailable(self):
         for nonsense in (b"HTTP/1.1 400 Bad Request\r\n\r\n", b"\xff" * 100, frame(0x7f, 0xff, 0, b"?"), frame(DATA, 0, 0, b"x"),

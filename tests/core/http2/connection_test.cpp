@@ -301,6 +301,52 @@ TEST_CASE("a head that is too large to be sent is not sent, and not for want of 
   CHECK(fine.close.reason == CloseReason::kEnded);
 }
 
+TEST_CASE("an answer that had come before the server reset the connection is heard, though a write fails first") {
+  const int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  sockaddr_in name{};
+  name.sin_family = AF_INET;
+  name.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  socklen_t size = sizeof(name);
+  REQUIRE(bind(listener, reinterpret_cast<sockaddr*>(&name), size) == 0);
+  REQUIRE(listen(listener, 1) == 0);
+  getsockname(listener, reinterpret_cast<sockaddr*>(&name), &size);
+
+  Recorder upload;
+  Pair pair([](Recorder&) {});
+  pair.address = "127.0.0.1:" + std::to_string(ntohs(name.sin_port));
+  // The largest windows, and nobody who reads.
+  auto accepted = std::async(std::launch::async, [&] {
+    const int fd = accept(listener, nullptr, nullptr);
+    const std::string largest = BigEndian(0x7FFFFFFF - 65535);
+    const std::string hello = FrameOf(FrameType::kSettings, 0, 0, BigEndian(4, 2) + BigEndian(0x7FFFFFFF)) +
+                              FrameOf(FrameType::kWindowUpdate, 0, 0, largest);
+    return send(fd, hello.data(), hello.size(), MSG_NOSIGNAL) > 0 ? fd : -1;
+  });
+  REQUIRE(pair.Connect().ok());
+  const int server = accepted.get();
+  REQUIRE(server >= 0);
+  pair.Open(upload, false);
+  pair.Run([&] {
+    for (int i = 0; i < 32; ++i) upload.stream->SendData(Piece::Copy(std::string(1 << 20, 'x')));
+  });
+  REQUIRE(upload.WaitFor([&] { return upload.sent > 0; }));
+
+  // On the worker: when its loop goes on, the socket is readable and broken at once.
+  pair.Run([&] {
+    const std::string answer =
+        FrameOf(FrameType::kHeaders, kEndHeaders | kEndStream, 1, "\x88" + Literal("grpc-status", "8"));
+    CHECK(send(server, answer.data(), answer.size(), MSG_NOSIGNAL) == static_cast<ssize_t>(answer.size()));
+    const linger now{1, 0};
+    setsockopt(server, SOL_SOCKET, SO_LINGER, &now, sizeof(now));
+    close(server);
+  });
+  REQUIRE(upload.WaitFor([&] { return upload.is_closed; }));
+  CHECK(upload.has_ended);
+  CHECK(upload.headers.Get("grpc-status") == "8");
+  CHECK(upload.close.reason == CloseReason::kConnectionLost);
+  close(listener);
+}
+
 TEST_CASE("connecting to nobody says why") {
   Pair pair(Echo);
   pair.address = "127.0.0.1:1";
