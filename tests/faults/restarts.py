@@ -94,7 +94,7 @@ class Restarts(unittest.TestCase):
 
     def test_a_driver_that_is_frozen_holds_up_nobody_else_and_goes_on_where_it_was(self):
         self.stand(2, sessions={"lost_after": "1d"}, upstream={"connect_timeout": "500ms"})
-        frozen, other, late = (str(uuid.uuid4()) for _ in range(3))
+        frozen, other = str(uuid.uuid4()), str(uuid.uuid4())
         self.assertEqual(self.call(UNARY, frozen, user="alice").code, OK)
         self.assertEqual(self.call(UNARY, other, user="bob").code, OK)
         cold = next(driver for driver in self.drivers if any(one["user_id"] == "alice" for one in driver.ended("Config")))
@@ -120,7 +120,6 @@ class Restarts(unittest.TestCase):
         self.gateway.start()
         codes = {self.call(UNARY, str(uuid.uuid4()), user=f"user{number}").code for number in range(6)}
         self.assertIn(codes, ({OK}, {OK, UNAVAILABLE}))
-        self.assertEqual(self.call(UNARY, late, user="carol").code, OK)
         os.kill(cold.pid, signal.SIGCONT)
         wait_until(self.is_idle, 30, "nothing left over")
 
