@@ -72,7 +72,7 @@ TEST_CASE("a second document, or what follows the first, is refused") {
   CHECK(Said("---\n" + kGood + "...\n") == "");
   CHECK_FALSE(Said("{a: 1}\n]\n").empty());
   CHECK_FALSE(Said("{a: 1} b: 2\n").empty());
-  CHECK(Contains(Said(kGood + ",a: 1\n"), "a second document"));  // the parser would find more and more of them
+  CHECK(Contains(Said(",a: 1\n"), "a second document"));  // the parser would find more and more of them
 }
 
 TEST_CASE("line ends of Windows and a byte order mark change nothing") {
