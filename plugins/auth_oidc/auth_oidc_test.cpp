@@ -356,6 +356,27 @@ TEST_CASE("a provider that does not answer lets nobody in and keeps nobody out w
   CHECK(rig.host.Logged("answers again") == 1);
 }
 
+TEST_CASE("keys that are too old let nobody in, not even who is remembered") {
+  Rig rig(R"("refresh":60000,"keep_keys":100000,"remember":3600000)");
+  rig.Start();
+  const std::string token = rig.signer.Sign("ES256", Rig::Claims("exp", "2000000"));
+  CHECK(rig.Ask(token).get<Identity>());
+  rig.is_down = true;
+  rig.host.Advance(100s);
+  CHECK(rig.Ask(token).get<Identity>());
+  CHECK(rig.host.forgotten_identities() == 0);
+
+  // Also who calls on a connection of which the gateway knows whose it is.
+  rig.host.Advance(1s);
+  CHECK(rig.host.forgotten_identities() == 1);
+  CHECK(rig.Ask(token).status().code() == StatusCode::kUnavailable);
+  rig.host.Advance(1h);
+  CHECK(rig.host.forgotten_identities() == 1);
+  rig.is_down = false;
+  rig.host.Advance(2min);
+  CHECK(rig.Ask(token).get<Identity>());
+}
+
 TEST_CASE("a provider that answers nonsense keeps the keys that were good") {
   Rig rig;
   rig.Start();
@@ -432,4 +453,5 @@ TEST_CASE("settings that make no sense are refused") {
   CHECK(said(R"("jwks_url":"http://127.0.0.1.evil/keys")").find("https://") != std::string::npos);
   CHECK(said(R"("jwks_url":"http://127.0.0.1:8080/keys")").empty());
   CHECK(said(R"("refresh":1000)").find("refresh_floor") != std::string::npos);
+  CHECK(said(R"("keep_keys":60000)").find("keep_keys: must not be shorter") != std::string::npos);
 }

@@ -44,6 +44,7 @@ Status ProviderSettings::Validate() const {
     return InvalidArgument(name + ": '" + url + "' must begin with https:// (http:// only to this machine itself)");
   }
   if (refresh < refresh_floor) return InvalidArgument("refresh: must not be shorter than refresh_floor");
+  if (keep_keys < refresh) return InvalidArgument("keep_keys: must not be shorter than refresh");
   return {};
 }
 
@@ -168,11 +169,14 @@ void Provider::Take(const HttpResponse& response) {
 void Provider::Fail(const Status& why) {
   bool was_failing = false;
   bool are_stale = false;
+  Duration left = Duration::max();  // until the keys are stale
   {
     const std::lock_guard lock(mutex_);
     was_failing = !std::exchange(last_error_, why.message()).empty();
-    are_stale = keys_ && host_.Now() - fetched_at_ > settings_.keep_keys;
+    const auto age = std::chrono::ceil<Duration>(host_.Now() - fetched_at_);
+    are_stale = keys_ && age > settings_.keep_keys;
     if (are_stale) keys_ = nullptr;
+    if (keys_) left = settings_.keep_keys - age + 1ms;
   }
   // Connections that remember a token ask again.
   if (are_stale) {
@@ -187,9 +191,11 @@ void Provider::Fail(const Status& why) {
     started_(FailedPrecondition("the keys of " + settings_.issuer + " cannot be had: " + why.message()));
   }
   const auto doubled = kFirstPause * (1 << std::min(failures_ - 1, 6));
-  Finish(is_starting_ ? doubled
-                      : std::clamp<Duration>(doubled, settings_.refresh_floor,
-                                             std::max(kLongestPause, settings_.refresh_floor)));
+  if (is_starting_) return Finish(doubled);
+  const Duration pause = std::min<Duration>(std::max<Duration>(doubled, settings_.refresh_floor),
+                                            std::max(kLongestPause, settings_.refresh_floor));
+  // Asked at the end of the keys' time, too, so that nobody is let in by them for longer.
+  Finish(std::min(pause, left));
 }
 
 void Provider::Finish(Duration next) {
