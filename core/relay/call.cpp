@@ -228,6 +228,10 @@ HeaderBlock Call::DriverHead(const Endpoint& endpoint) {
   return ForwardedHead(context_.facts->headers, facts);
 }
 
+void Call::OnTokenRefused() {
+  if (ticket_) ticket_->LoseServer("it does not take the token that the gateway has for it");
+}
+
 HeaderBlock Call::RefusalFields(const Status& status, bool is_head) {
   return StatusFields(status, context_.facts->id, context_.session_id, is_head);
 }

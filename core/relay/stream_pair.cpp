@@ -114,6 +114,7 @@ void StreamPair::OnResponseHead(HeaderBlock headers, bool is_end) {
   // The caller's credential never went there: it is not what the driver does not take.
   if (is_end && !endpoint_.token.empty() && CodeOfTrailers(headers) == StatusCode::kUnauthenticated) {
     has_driver_ended_ = true;
+    OnTokenRefused();
     return Refuse(RefusedToken(endpoint_.address), "upstream");
   }
   has_response_started_ = true;

@@ -56,6 +56,8 @@ class StreamPair : public StreamHandler {
   virtual bool OnUnreachable(const Endpoint&, const Status& /*why*/) { return false; }
   // A refusal: nothing that was asked for is wanted any more.
   virtual void OnRefused() {}
+  // The driver does not take the token that it was sent.
+  virtual void OnTokenRefused() {}
   // The last event: the client's stream has closed.
   virtual void OnDone() = 0;
 

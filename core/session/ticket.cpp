@@ -43,6 +43,10 @@ void SessionTicket::BindClone(const std::string& new_session_id) {
   if (IsUuid(new_session_id)) table_.BindClone(session_, new_session_id, *facts_, std::move(hold_));
 }
 
+void SessionTicket::LoseServer(const std::string& why) {
+  table_.servers().LoseEndpoint(endpoint_->address, endpoint_->incarnation, why);
+}
+
 bool SessionTicket::Finished(const StreamEnd& end) {
   if (!std::exchange(is_attached_, false)) return false;
   const bool is_good = end.is_driver_answer && end.code == StatusCode::kOk;

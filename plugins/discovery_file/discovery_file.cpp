@@ -140,21 +140,29 @@ void File::Start(Completion<Status> done) {
   watch_ = host_.WatchFile(path_, [this] { OnChange(); });
   WatchTokens();
   // They may have changed since the instance was made, and nobody watched.
-  const Status status = Load();
-  WatchTokens();
-  done(status);
+  done(LoadWatched());
+}
+
+// What is named for the first time may have changed between its reading and its watch.
+Status File::LoadWatched() {
+  Status status = Load();
+  if (WatchTokens()) {
+    status = Load();
+    WatchTokens();
+  }
+  return status;
 }
 
 void File::OnChange() {
-  const Status status = Load();
+  const Status status = LoadWatched();
   if (!status.ok()) failures_.Add();
   if (!status.ok() && !is_broken_) host_.Error(status.message() + "; the servers that were read before stay");
   if (status.ok()) host_.Info("read the servers of " + std::to_string(content_.load()->servers.size()) + " namespaces");
   is_broken_ = !status.ok();
-  WatchTokens();
 }
 
-void File::WatchTokens() {
+bool File::WatchTokens() {
+  bool has_new = false;
   std::map<std::string, FileWatch> watches;
   for (const std::string& path : token_files_) {
     auto known = token_watches_.extract(path);
@@ -162,9 +170,11 @@ void File::WatchTokens() {
       watches.insert(std::move(known));
     } else {
       watches.emplace(path, host_.WatchFile(path, [this] { OnChange(); }));
+      has_new = true;
     }
   }
   token_watches_ = std::move(watches);
+  return has_new;
 }
 
 DiscoveryAnswer File::Resolve(const DiscoveryCall& call) {

@@ -41,7 +41,9 @@ class File : public Discovery {
   };
   Status Load();
   Result<Secret> ReadToken(const std::string& path);
-  void WatchTokens();
+  Status LoadWatched();
+  // Watches what was named. True: something for the first time.
+  bool WatchTokens();
   void OnChange();
   // Tells the host of servers whose address has another incarnation now.
   void TellGone(const Content& before, const Content& now) const;

@@ -38,7 +38,7 @@ struct StaticSettings {
   Status Validate() const;
 };
 
-// A token that changes behind its reference is what later sessions send; sessions that live on the server keep theirs.
+// A token that changes behind its reference is what servers are sent that are bound from then on.
 class Static : public Discovery {
  public:
   Static(StaticSettings settings, Host& host);

@@ -98,6 +98,11 @@ TEST_CASE("a driver that does not take the gateway's token is not said to refuse
   CHECK(with_token.CodeOf(call) == "9");
   CHECK(with_token.MessageOf(call).find("Nothing is wrong with your own credential") != std::string::npos);
   CHECK(with_token.MessageOf(call).find("drivers-own") == std::string::npos);
+  // Whoever begins anew is given what a discovery knows of the server now.
+  Recorder again;
+  with_token.Call(again, "Config", "alice", Request("alice"));
+  CHECK(with_token.CodeOf(again) != "0");
+  CHECK(with_token.MessageOf(again).find("it does not take the token") != std::string::npos);
 
   GatewayRig without(refuse);
   Recorder other;
