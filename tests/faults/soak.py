@@ -256,7 +256,7 @@ def main():
     words = argparse.ArgumentParser(prog="soak", description=__doc__)
     words.add_argument("--for", dest="duration", type=seconds, default=600)
     words.add_argument("--quick", action="store_true")
-    words.add_argument("--seed", type=int, default=random.randrange(1 << 32))
+    words.add_argument("--seed", type=int, default=os.environ.get("SGW_SEED", random.randrange(1 << 32)))
     words.add_argument("--clients", type=int, default=6)
     how = words.parse_args()
     sys.exit(soak(20 if how.quick else how.duration, how.clients, how.seed))
