@@ -48,6 +48,14 @@ class ManualPages(unittest.TestCase):
             page = (folder / "README.md").read_text().split("\n## Metrics\n")[1]
             self.assertFalse({name for name in names if name not in page}, folder.name)
 
+    def test_every_metric_of_the_core_is_on_the_page_of_what_shows_it(self):
+        text = "".join(path.read_text() for path in sorted((HERE.parent / "core").rglob("*.cpp")))
+        names = set(re.findall(r'"(spark_gateway_\w+)"', text))
+        self.assertGreater(len(names), 20)
+        page = (HERE / "metrics_prometheus" / "README.md").read_text()
+        ends = ("_opened_total", "_closed_total", "_lost_total")  # of three in one row
+        self.assertFalse({name for name in names if name not in page and not name.endswith(ends)})
+
 
 if __name__ == "__main__":
     unittest.main(verbosity=2)

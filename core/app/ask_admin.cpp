@@ -11,6 +11,7 @@
 
 #include "core/app/table.h"
 #include "core/app/usage.h"
+#include "core/config/address.h"
 #include "core/config/load.h"
 #include "spark_gateway/admin.grpc.pb.h"
 
@@ -247,6 +248,9 @@ int AskAdmin(const std::string& command, const Words& words) {
   if (const auto code = usage.Read(words)) return *code;
   const Words rest = usage.words();
   if (!rest.empty() && (rest.size() != 2 || rest[0] != "end")) return usage.Wrong("write `sessions end ID`");
+  if (std::string problem; usage.Has("admin") && !ParseAddress(usage.Text("admin"), problem)) {
+    return usage.Wrong("--admin must be host:port or unix:/path (" + problem + "), not '" + usage.Text("admin") + "'");
+  }
   const auto address = AddressFor(usage);
   if (!address) return 2;
   Client client(*address, usage.Has("json"));

@@ -109,7 +109,12 @@ int Serve(const Words& words, Spawner* spawner) {
   const LogConfig log = loaded.config.log;
   SetUpLog(log);
   Say(complaints, log);
-  if (complaints.has_errors()) return 2;
+  if (complaints.has_errors()) {
+    if (!usage.Has("to") && !usage.Has("config") && access(kDefaultConfig, F_OK) != 0) {
+      spdlog::error("name another file with --config, or serve one server without a file: serve --to HOST:PORT");
+    }
+    return 2;
+  }
   RaiseDescriptorLimit();
   // As the spawner: what our environment has is for us alone. No core is dumped then.
   if (!loaded.config.secret_variables.empty()) prctl(PR_SET_DUMPABLE, 0);

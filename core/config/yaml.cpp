@@ -176,7 +176,10 @@ std::optional<std::pair<Place, std::string>> FindJunk(const std::string& text) {
 }
 
 // What YAML's own message does not say.
-std::string TabHint(const std::string& text, const YAML::Mark& mark) {
+// What helps whoever reads the parser's own message.
+std::string HintFor(const std::string& message, const std::string& text, const YAML::Mark& mark) {
+  if (message.starts_with("end of sequence flow")) return "; a '[' is not closed";
+  if (message.starts_with("end of map flow")) return "; a '{' is not closed";
   const auto at = static_cast<std::size_t>(std::max(mark.pos, 0));
   const std::size_t start = at == 0 ? 0 : text.rfind('\n', at - 1) + 1;
   const bool has_tab = text.substr(start, text.find('\n', start) - start).find('\t') != std::string::npos;
@@ -202,7 +205,7 @@ std::optional<Value> ParseYaml(const std::string& text, const std::string& direc
     while (builder.documents() < 2 && parser.HandleNextDocument(builder)) {
     }
   } catch (const YAML::Exception& error) {
-    complaints.Error(PlaceOf(error.mark), error.msg + TabHint(text, error.mark));
+    complaints.Error(PlaceOf(error.mark), error.msg + HintFor(error.msg, text, error.mark));
     return std::nullopt;
   }
   return std::move(builder.root);

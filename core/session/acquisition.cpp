@@ -135,8 +135,9 @@ Status Servers::StillStarting(const Wanted& wanted, const Route& route) {
     Expect(wanted.session_key);
     if (const auto at = acquisitions_.find(wanted.key); at != acquisitions_.end()) {
       const Acquisition& acquisition = *at->second;
-      detail = " (" + (acquisition.phase.empty() ? "" : acquisition.phase + ", ") +
-               std::to_string(Seconds(Now() - acquisition.since)) + " s)";
+      std::string phase = acquisition.phase;
+      if (phase.ends_with('.')) phase.pop_back();
+      detail = " (" + (phase.empty() ? "" : phase + ", ") + std::to_string(Seconds(Now() - acquisition.since)) + " s)";
     }
   }
   return Unavailable("Your server" + (route.namespace_.empty() ? "" : " in " + route.namespace_) +

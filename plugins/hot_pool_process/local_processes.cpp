@@ -59,7 +59,7 @@ Status LocalProcessesSettings::Validate() const {
   }
   if (!token_variable.empty() && Find(environment, token_variable)) {
     return InvalidArgument("environment." + token_variable +
-                           ": the gateway makes it for each server; a token_variable" + " of \"\" leaves it to you");
+                           ": the gateway makes it for each server; a token_variable of \"\" leaves it to you");
   }
   if (kill_after < 0s) return InvalidArgument("kill_after: cannot be negative");
   return {};

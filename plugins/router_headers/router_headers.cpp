@@ -172,11 +172,22 @@ RouterAnswer HeaderRouter::Decide(const RouterCall& call) {
   const std::string team_name = settings_.team_headers.empty() ? "x-spark-team" : settings_.team_headers.front();
   const std::string environment_name =
       settings_.environment_headers.empty() ? "x-spark-environment" : settings_.environment_headers.front();
+  // All that is to be written: what is known, and a place for what is not.
+  const auto whole_url = [&] {
+    const auto parameter = [](const std::string& name, const std::string& value, const char* wanted) {
+      return name + "=" + (value.empty() ? wanted : Shown(value));
+    };
+    std::string parameters = needs_team ? parameter(team_name, place.team, "<team>") : "";
+    if (needs_environment) {
+      parameters += (needs_team ? ";" : "") + parameter(environment_name, place.environment, "<environment>");
+    }
+    return Url(call, parameters);
+  };
   if (needs_team && place.team.empty()) {
-    return InvalidArgument("Which team? Add it to the URL: " + Url(call, team_name + "=<team>") + Yours(caller));
+    return InvalidArgument("Which team? Add it to the URL: " + whole_url() + Yours(caller));
   }
   if (needs_environment && place.environment.empty()) {
-    return InvalidArgument("Which environment? Add it to the URL: " + Url(call, environment_name + "=<environment>"));
+    return InvalidArgument("Which environment? Add it to the URL: " + whole_url());
   }
   for (const auto& [what, value] : {std::pair("team", &place.team), std::pair("environment", &place.environment)}) {
     const bool is_fit = value == &place.team ? IsTeam(*value) : IsPiece(*value);

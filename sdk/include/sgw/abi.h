@@ -489,8 +489,8 @@ enum { SGW_EXPOSURE_LOOPBACK = 1, SGW_EXPOSURE_UNIX = 2, SGW_EXPOSURE_REMOTE = 4
 typedef struct sgw_child_spec {
   uint32_t size;
   uint32_t kill_after_ms;  /* end(): SIGTERM to the child's group, then SIGKILL after this; 0: at once */
-  sgw_views argv;          /* argv[0] is looked up in PATH when it has no slash */
-  sgw_pairs environment;   /* added to the gateway's own, which is passed on */
+  sgw_views argv;          /* argv[0] is looked up in PATH when it has no slash; at most 10,000 */
+  sgw_pairs environment;   /* added to the gateway's own, which is passed on; at most 10,000 */
   sgw_view working_directory; /* empty: the gateway's */
   sgw_view output_path;    /* file that gets stdout and stderr as well, appended; empty: none */
   sgw_callback on_line;    /* control; const sgw_view*: one line of output without its end, at most 8 KiB of it */

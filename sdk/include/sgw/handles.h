@@ -88,8 +88,8 @@ struct ChildExit {
 
 // What to start. The callbacks run on the control thread.
 struct ChildSpec {
-  std::vector<std::string> argv{};  // argv[0] is looked up in PATH when it has no slash
-  StringMap environment{};          // added to the gateway's own, which is passed on
+  std::vector<std::string> argv{};  // argv[0] is looked up in PATH when it has no slash; at most 10,000
+  StringMap environment{};          // added to the gateway's own, which is passed on; at most 10,000
   std::string working_directory{};  // empty: the gateway's
   std::string output_path{};        // file that gets stdout and stderr as well, appended; empty: none
   Duration kill_after = 10s;        // End() sends SIGTERM to the child's group, and SIGKILL after this

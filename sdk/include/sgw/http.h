@@ -21,8 +21,8 @@ namespace sgw {
 
 struct HttpRequest {
   std::string method = "GET";
-  std::string url{};  // http:// or https://, without a user name or password
-  StringMap headers{};
+  std::string url{};               // http:// or https://, without a user name or password
+  StringMap headers{};             // at most 10,000; more are refused with INVALID_ARGUMENT
   std::string body{};              // at most 1 MiB; a longer one is refused with INVALID_ARGUMENT
   Duration timeout = 10s;          // for everything, from the name's resolution to the last byte; 0: none, for streams
   Bytes max_response = 1_MiB;      // a longer body ends the request with RESOURCE_EXHAUSTED

@@ -55,6 +55,9 @@ TEST_CASE("an order of steps that cannot work is refused at its line") {
   const std::string routed = Replaced("  drivers", "  r: {use: router_headers}\n  drivers");
   CHECK(Said(Replaced("  - auth: okta\n", "  - router: r\n  - auth: okta\n", routed))
             .find("pipeline[1]: auth comes before") != std::string::npos);
+  CHECK(Said(Replaced("  - auth: okta\n", "  - router: r\n",
+                      Replaced("127.0.0.1:0", "127.0.0.1:0\n    open: true", routed)))
+            .find("pipeline: a router needs an auth step before it") != std::string::npos);
   CHECK(Said(Replaced("  - discovery", "  - router: r\n  - router: r\n  - discovery", routed))
             .find("pipeline[2]: a pipeline has one router") != std::string::npos);
   CHECK(Said(Replaced("discovery: drivers", "discovery: drivers\n    create: true"))
@@ -69,6 +72,8 @@ TEST_CASE("a file that is no configuration is refused with a reason") {
   CHECK(Said("- a\n") == "gateway.yaml:1:1: the configuration must be a map, not a list\n");
   CHECK(Said("listeners\n") == "gateway.yaml:1:1: the configuration must be a map, not 'listeners'\n");
   CHECK(Said("a:\n\t- b\n").find("tab") != std::string::npos);
+  CHECK(Said("a: [b\n").find("; a '[' is not closed") != std::string::npos);
+  CHECK(Said("a: {b: c\n").find("; a '{' is not closed") != std::string::npos);
   CHECK(Said(std::string("a: \0b", 5)) == "gateway.yaml:1:4: a control character; is this a text file?\n");
   CHECK(Said("a: \xff\n") == "gateway.yaml:1:4: a byte that is not UTF-8; is this a text file?\n");
   CHECK(Said(std::string(2 << 20, 'a')).find("at most 1 MiB") != std::string::npos);

@@ -56,8 +56,15 @@ class Commands(unittest.TestCase):
 
     def test_wrong_usage_is_two_and_no_gateway_is_one(self):
         for words in ([], ["sarve"], ["serve", "--nonsense"], ["check", "/nowhere.yaml"], ["serve", "-c", "/nowhere.yaml"],
-                      ["sessions", "bogus"], ["token", "add"], ["token", "add", "--file", "x", "--subject", "y", "--expires-in", "0"]):
+                      ["sessions", "bogus"], ["sessions", "--admin", "foo"], ["pools", "--admin", ""], ["token", "add"], ["token", "add", "--file", "x", "--subject", "y", "--expires-in", "0"]):
             self.assertEqual(run(*words).returncode, 2, words)
+
+    def test_serving_without_a_file_says_how_to(self):
+        if os.path.exists("/etc/spark-gateway/gateway.yaml"):
+            self.skipTest("this machine has one")
+        answer = run("serve")
+        self.assertEqual(answer.returncode, 2)
+        self.assertIn("serve --to HOST:PORT", answer.stderr)
 
     def test_a_gateway_that_does_not_run_is_said_with_what_to_do(self):
         for words in (["sessions"], ["plugins"], ["pools"], ["endpoints"], ["config"], ["sessions", "--json"],
@@ -437,7 +444,7 @@ class ServeTo(unittest.TestCase):
 class Words(unittest.TestCase):
     """What the documents say is true of the binary."""
 
-    documents = sorted(path for pattern in ("README.md", "*/README.md", "*/*/README.md") for path in ROOT.glob(pattern)
+    documents = sorted(path for pattern in ("README.md", "*/README.md", "*/*/README.md", "*/*/*/README.md") for path in ROOT.glob(pattern)
                        if not {"build", ".local"} & set(path.relative_to(ROOT).parts))
 
     def test_every_command_in_them_is_understood(self):
