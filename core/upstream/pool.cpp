@@ -11,6 +11,12 @@ using namespace std::chrono_literals;
 constexpr auto kSweepEvery = 30s;
 constexpr auto kRememberFailures = 60s;
 
+// What callers hear, who can do no more about it than that.
+Status Unreachable(const Status& why) {
+  return Unavailable("The driver cannot be reached (" + why.message() +
+                     "). Run this again in a minute; if it stays so, tell whoever runs the gateway.");
+}
+
 }  // namespace
 
 struct UpstreamPool::Link {
@@ -98,7 +104,9 @@ void UpstreamPool::Get(const Endpoint& endpoint, UpstreamWaiter& waiter) {
     }
   }
   if (group->links.size() == group->leaving()) {
-    if (const Status why = group->state->SetAside(table_.clock().Now()); !why.ok()) return waiter.OnNoConnection(why);
+    if (const Status why = group->state->SetAside(table_.clock().Now()); !why.ok()) {
+      return waiter.OnNoConnection(Unreachable(why));
+    }
   }
   if (group->waiters.size() >= options_.max_waiting) {
     return waiter.OnNoConnection(Unavailable("The driver " + endpoint.address + " takes no more streams, and " +
@@ -165,7 +173,7 @@ void UpstreamPool::OnReady(const std::shared_ptr<Group>& group, Link* link, cons
   std::erase_if(group->links, [&](const auto& owned) { return owned.get() == link; });
   table_.Failed(*group->state, started, status, distrust);
   // Streams that other connections have still are no help to those who wait when none of them takes new ones.
-  if (group->links.size() == group->leaving()) Refuse(*group, status);
+  if (group->links.size() == group->leaving()) Refuse(*group, Unreachable(status));
   KeepTrying(group);
 }
 

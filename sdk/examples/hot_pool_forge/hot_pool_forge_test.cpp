@@ -74,4 +74,8 @@ TEST_CASE("the caller reads why Forge refused") {
   rig.forge.is_full = true;
   const Status status = rig.pool.Acquire(CallFrom("alice").RoutedTo("ads"), "key", true).Wait().status();
   CHECK(status.message().find("no capacity") != std::string::npos);
+  // Nothing was made, and what may be left is deleted all the same, as soon as Forge does that.
+  rig.forge.is_full = false;
+  rig.host.Advance(1min);
+  CHECK(rig.host.http_requests().back().method == "DELETE");
 }
