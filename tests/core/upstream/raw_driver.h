@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include <array>
+#include <atomic>
 #include <condition_variable>
 #include <cstdint>
 #include <functional>
@@ -168,7 +169,7 @@ class RawDriver {
   // Guarded by mutex_; look at them within WaitFor.
   std::vector<std::shared_ptr<RawLink>> links;
   std::vector<RawFrame> frames;
-  std::size_t ended = 0;  // connections
+  std::atomic<std::size_t> ended{0};  // connections
 
  private:
   void Accept() {
