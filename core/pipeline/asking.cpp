@@ -10,7 +10,7 @@ using std::chrono::steady_clock;
 
 Status TooLate(const Pipeline::Step& step) {
   const std::string& name = step.instance->name();
-  if (step.config.create) return FailedPrecondition("No server could be made in time (step '" + name + "').");
+  if (step.config.create) return FailedPrecondition(std::string(kNotMadeInTime) + " (step '" + name + "').");
   return Unavailable("The step '" + name + "' does not answer.", RetryIn(5s));
 }
 

@@ -39,6 +39,9 @@ class RunOf final : public Run {
   const std::shared_ptr<T> run_;
 };
 
+// So begins what callers hear when a hot-pool(create) step took its give_up.
+inline constexpr std::string_view kNotMadeInTime = "No server could be made in time";
+
 // A server for a sharing key.
 struct Found {
   Endpoint endpoint;

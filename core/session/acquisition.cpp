@@ -97,6 +97,13 @@ void Servers::Acquired(const std::shared_ptr<Acquisition>& acquisition, Result<F
       acquisitions_.erase(at);
     }
     failures_.erase(acquisition->key);
+    if (!result && result.status().message().starts_with(kNotMadeInTime)) {
+      // Why is what its pool said while it tried.
+      std::string why = acquisition->phase.empty() ? "" : " The last that was heard: " + acquisition->phase;
+      if (!why.empty() && !why.ends_with('.')) why += '.';
+      result = FailedPrecondition(result.status().message() + why +
+                                  " Run this again; if it stays so, tell whoever runs the gateway.");
+    }
     if (!result && result.status().code() == StatusCode::kUnavailable) {
       // What passes by itself is worth another try at once.
       for (const Acquisition::Waiter& waiter : waiters) Expect(waiter.session_key);

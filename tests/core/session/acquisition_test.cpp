@@ -44,6 +44,22 @@ TEST_CASE("a caller that has waited for hold is told how far its server is, and 
   CHECK(rig.acquisitions == 1);
 }
 
+TEST_CASE("a server that could not be made in time is said with what its pool was at") {
+  SessionsRig rig(
+      "  - auth: auth1\n  - router: router1\n  - hot-pool: pool2\n    create: true\n    hold: 10ms\n    give_up: 1s\n");
+  rig.PoolWaits("pool2");
+  Caller first(rig, "ExecutePlan", kS1);
+  rig.phase("pulling image");
+  Status status = first.status();
+  for (int i = 0; i < 1'000 && status.code() == StatusCode::kUnavailable; ++i) {
+    Caller again(rig, "ExecutePlan", kS1);
+    status = again.status();
+  }
+  CHECK(status == FailedPrecondition("No server could be made in time (step 'pool2'). The last that was heard: pulling "
+                                     "image. Run this again; if it stays so, tell whoever runs the gateway."));
+  CHECK(rig.acquisitions == 1);
+}
+
 TEST_CASE("an acquisition goes on when its callers leave, and what nobody claims goes back after three minutes") {
   SessionsRig rig;
   rig.PoolWaits("pool2");
