@@ -95,6 +95,8 @@ class Servers final : public EndpointListener {
   bool Join(const ServerPtr& server, const std::string& session_key);
   void Leave(const ServerPtr& server, LeaseOutcome outcome);
 
+  // These, and no other key's at the same address. Those that are lost already are passed over.
+  void Lose(const std::vector<ServerPtr>& servers, const std::string& why);
   void LoseLease(const std::string& instance, const std::string& lease_id, const std::string& why);
   void LoseEndpoint(const std::string& address, const std::string& incarnation, const std::string& why);
   // A discovery says so: a discovered server whose address has another incarnation now is lost.
@@ -144,7 +146,6 @@ class Servers final : public EndpointListener {
   std::optional<Endpoint> Choose(const std::vector<Endpoint>& endpoints);
   void Insert(const ServerPtr& server);
   Removed Remove(const ServerPtr& server);
-  void Lose(const std::vector<ServerPtr>& servers, const std::string& why);
   void GiveBack(std::vector<Removed> removed, LeaseOutcome outcome);
   SteadyTime Now() const { return services_.clock->Now(); }
 
