@@ -76,15 +76,18 @@ class Keeper {
 
   void Run() {
     while (!has_ended_) {
-      pollfd polled[2] = {{socket_, 0, 0}, {signals_, POLLIN, 0}};
+      // A socket that the gateway has closed is ready for ever: looked at again, it would keep a core busy until the
+      // kernel is done with what was killed.
+      pollfd polled[2] = {{is_alone_ ? -1 : socket_, 0, 0}, {signals_, POLLIN, 0}};
       poll(polled, 2, MsUntilKill());
-      bool is_alone = (polled[0].revents & (POLLHUP | POLLERR)) != 0;
+      const bool was_alone = is_alone_;
+      if (polled[0].revents & (POLLHUP | POLLERR)) is_alone_ = true;
       signalfd_siginfo info;
       while (read(signals_, &info, sizeof(info)) > 0) {
         if (info.ssi_signo == static_cast<unsigned>(SIGTERM)) End();
-        if (info.ssi_signo == static_cast<unsigned>(kSpawnerDied)) is_alone = true;
+        if (info.ssi_signo == static_cast<unsigned>(kSpawnerDied)) is_alone_ = true;
       }
-      if (is_alone || MsUntilKill() == 0) Kill();
+      if (is_alone_ != was_alone || MsUntilKill() == 0) Kill();
       Reap();
     }
   }
@@ -108,8 +111,10 @@ class Keeper {
     kill(-pid_, SIGTERM);
   }
 
+  // All of it at once: a JVM takes its time to go, and what has left its group need not wait for that.
   void Kill() {
     kill(-pid_, SIGKILL);
+    KillDescendants({});
     kill_at_ = steady_clock::now() + std::chrono::seconds(1);
   }
 
@@ -134,6 +139,7 @@ class Keeper {
   int signals_ = -1;
   pid_t pid_ = -1;
   bool has_ended_ = false;
+  bool is_alone_ = false;                            // the gateway or the spawner has gone
   std::optional<steady_clock::time_point> kill_at_;  // once it was asked to end
 };
 

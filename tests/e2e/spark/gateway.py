@@ -105,12 +105,15 @@ class Gateway:
             check=True, capture_output=True, text=True, timeout=20)
         return json.loads(answer.stdout)
 
+    def kill(self):
+        """SIGKILL; returns when it was sent. What it has written is looked at when it is stopped."""
+        self._look_while_it_runs()
+        os.kill(self.pid, signal.SIGKILL)
+
     def stop(self, signal_number=signal.SIGTERM, seconds=60 if IS_SANITIZED else 20):
         """Its exit code; an AssertionError with what a sanitizer found while it ran, or a secret that it has told."""
         try:
-            canary.keep_tokens_of_drivers(self._mark)
-            if self._process.is_running():
-                self._look_at_answers()
+            self._look_while_it_runs()
         finally:
             exit_code = self._process.stop(signal_number, seconds)
         log = pathlib.Path(self.folder, "gateway.log")
@@ -119,6 +122,11 @@ class Gateway:
             raise AssertionError(found[0][:20_000])
         self._look_at_files()
         return exit_code
+
+    def _look_while_it_runs(self):
+        canary.keep_tokens_of_drivers(self._mark)
+        if self._process.is_running():
+            self._look_at_answers()
 
     def _look_at_answers(self):
         """No secret of the tests stands in what operators are told."""
