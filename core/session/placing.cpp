@@ -31,14 +31,6 @@ bool IsFree(SparkMethod method) {
   return method == kReleaseExecute || method == kReleaseSession || method == kInterrupt || method == kFetchErrorDetails;
 }
 
-StringMap Occurrences(const HeaderBlock& headers, const std::string& name) {
-  StringMap all;
-  for (std::size_t i = 0; i < headers.size(); ++i) {
-    if (headers[i].name == name) all.emplace_back(name, headers[i].value);
-  }
-  return all;
-}
-
 // Whether the header was not sent, or each of its values as it was kept.
 bool IsAsKept(const HeaderBlock& headers, std::string_view name, const StringMap& kept) {
   const auto is_of_name = [name](const auto& one) { return one.first == name; };
@@ -107,7 +99,7 @@ void Placing::Known(SessionTable::Entered entered) {
 }
 
 Status Placing::CheckHeaders() const {
-  const StringMap& kept = entered_.session->routing_headers;
+  const StringMap& kept = route_->routing_headers;
   for (const std::string& name : route_->made_from) {
     if (IsAsKept(context_.facts->headers, name, kept)) continue;
     const StringMap sent = Occurrences(context_.facts->headers, name);
@@ -128,12 +120,13 @@ void Placing::AskAgain() {
   context_.facts = std::make_shared<CallFacts>(*sent);
   for (const std::string& name : route_->made_from) {
     if (sent->headers.Find(name)) continue;
-    for (const auto& [kept, value] : entered_.session->routing_headers) {
+    for (const auto& [kept, value] : route_->routing_headers) {
       if (kept == name) context_.facts->headers.Add(name, value);
     }
   }
   run_ = table_.pipeline().FindRoute(
       context_, Later([this, sent](Status status) {
+        const RoutePtr fresh = table_.RouteOf(context_);
         // The driver sees what the client sent now.
         context_.facts = sent;
         if (status.ok() && context_.route->namespace_ != route_->namespace_) {
@@ -141,8 +134,8 @@ void Placing::AskAgain() {
                                     ", where you do not belong any more. Make a new session.");
         }
         if (!status.ok()) return Refuse(status, "router");
-        route_ = table_.RouteOf(context_);
-        table_.Checked(entered_.session, route_, context_.identity->groups);
+        route_ = entered_.session->server->Share(fresh);
+        table_.Checked(entered_.session, route_);
         Take();
       }));
 }
@@ -209,10 +202,11 @@ void Placing::Claimed(Result<ServerPtr> server) {
     if (self && !is_over_) return Bound(bound);
     if (bound && bound->session) table.Leave(bound->session);
   };
-  table_.Bind(context_, route_, key_, *server, [on_worker, &worker = worker_](Result<SessionTable::Entered> bound) {
-    if (worker.IsCurrent()) return on_worker(bound);
-    worker.Post([on_worker, bound = std::move(bound)] { on_worker(bound); });
-  });
+  table_.Bind(route_, context_.facts, key_, *server,
+              [on_worker, &worker = worker_](Result<SessionTable::Entered> bound) {
+                if (worker.IsCurrent()) return on_worker(bound);
+                worker.Post([on_worker, bound = std::move(bound)] { on_worker(bound); });
+              });
 }
 
 void Placing::Bound(Result<SessionTable::Entered> bound) {

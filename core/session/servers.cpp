@@ -40,6 +40,12 @@ std::shared_ptr<const Endpoint> BoundServer::endpoint() const {
   return endpoint_;
 }
 
+RoutePtr BoundServer::Share(RoutePtr route) {
+  const std::lock_guard lock(mutex_);
+  if (!newest_route_ || *newest_route_ != *route) newest_route_ = std::move(route);
+  return newest_route_;
+}
+
 Servers::Servers(const Config& config, std::shared_ptr<const Pipeline> pipeline, EndpointTable& endpoints,
                  HostServices& services)
     : config_(config.sessions),

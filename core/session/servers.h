@@ -24,6 +24,7 @@
 #include "core/pipeline/pipeline.h"
 #include "core/session/binding.h"
 #include "core/session/lease.h"
+#include "core/session/session_route.h"
 #include "core/upstream/endpoint_table.h"
 
 namespace sgw::core {
@@ -46,14 +47,17 @@ class BoundServer {
   // After a restart: whoever gave the server has said that it is there, and its token is known again.
   bool is_confirmed() const { return is_confirmed_; }
   std::shared_ptr<const Endpoint> endpoint() const;
+  // The same, as its newest session has it: what many say is kept once.
+  RoutePtr Share(RoutePtr route);
 
  private:
   friend class Servers;
 
   std::atomic<bool> is_lost_{false};
   std::atomic<bool> is_confirmed_{true};
-  mutable std::mutex mutex_;  // Guards endpoint_ and lost_because_.
+  mutable std::mutex mutex_;  // Guards endpoint_, newest_route_ and lost_because_.
   std::shared_ptr<const Endpoint> endpoint_;
+  RoutePtr newest_route_;
   std::string lost_because_;
 
   // Guarded by the mutex of Servers.

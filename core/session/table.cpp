@@ -21,28 +21,6 @@ std::string Joined(std::initializer_list<std::string_view> parts) {
   return joined;
 }
 
-Binding BindingOf(const SessionEntry& session) {
-  const Identity& who = *session.identity;
-  const BoundServer& server = *session.server;
-  const auto endpoint = server.endpoint();
-  return {.id = TraceParent(""),  // that of a new trace is a random one
-          .session_id = session.session_id,
-          .realm = who.realm,
-          .subject = who.subject,
-          .user_name = who.user_name,
-          .groups = who.groups,
-          .route = *session.route,
-          .routing_headers = session.routing_headers,
-          .sharing_key = server.key,
-          .address = server.address,
-          .incarnation = server.incarnation,
-          .tls = endpoint->tls,
-          .server_name = endpoint->server_name,
-          .lease_id = server.lease_id,
-          .source = server.source_name,
-          .created = session.created_wall};
-}
-
 }  // namespace
 
 SessionTable::SessionTable(const Config& config, std::shared_ptr<const Pipeline> pipeline,
@@ -57,6 +35,16 @@ SessionTable::SessionTable(const Config& config, std::shared_ptr<const Pipeline>
       closed_(services.metrics.Counter("spark_gateway_sessions_closed_total",
                                        "Sessions that were released, expired, or ended by an operator.")),
       lost_(services.metrics.Counter("spark_gateway_sessions_lost_total", "Sessions whose server was lost.")) {}
+
+std::string_view SessionEntry::session_id() const {
+  const std::string_view text = std::string_view(key).substr(0, key.size() - 1);
+  return text.substr(text.rfind('\0') + 1);
+}
+
+Operations& SessionEntry::all_operations() {
+  if (!operations) operations = std::make_unique<Operations>();
+  return *operations;
+}
 
 std::string SessionTable::KeyOf(const Identity& identity, const std::string& session_id) {
   return Joined({identity.realm, identity.subject, session_id});
@@ -77,8 +65,25 @@ std::string SessionTable::SharingKeyOf(const CallContext& context) const {
   return key + Joined({"team"});
 }
 
+StringMap Occurrences(const HeaderBlock& headers, const std::string& name) {
+  StringMap all;
+  for (std::size_t i = 0; i < headers.size(); ++i) {
+    if (headers[i].name == name) all.emplace_back(name, headers[i].value);
+  }
+  return all;
+}
+
 RoutePtr SessionTable::RouteOf(const CallContext& context) {
-  return std::make_shared<const SessionRoute>(*context.route, limits_.For(*context.identity, context.route->policy));
+  StringMap made_from;
+  for (const std::string& name : context.route->made_from) {
+    for (auto& one : Occurrences(context.facts->headers, name)) made_from.push_back(std::move(one));
+  }
+  return std::make_shared<const SessionRoute>(*context.route, context.identity, std::move(made_from), limits_);
+}
+
+RoutePtr SessionTable::RouteOf(const SessionEntry& session) const {
+  const std::lock_guard lock(ShardOf(session).mutex);
+  return session.route;
 }
 
 SessionTable::Entered SessionTable::Enter(const std::string& key, const std::vector<std::string>& groups) {
@@ -88,20 +93,20 @@ SessionTable::Entered SessionTable::Enter(const std::string& key, const std::vec
     const std::lock_guard lock(shard.mutex);
     const auto found = shard.sessions.find(key);
     if (found == shard.sessions.end()) return {};
-    session = found->second;
+    session = *found;
     // On its way out; one that may begin anew is not here any more in a moment.
-    if (session->is_ended) return {.refusal = session->refusal};
+    if (session->ended) return {.refusal = session->ended->refusal};
     if (!session->server->is_lost()) {
       ++session->open_streams;
       session->last_used = Now();
       const bool is_check_due =
-          pipeline_->has_router() &&
-          (session->groups != groups || session->last_used - session->last_checked > config_.sessions.recheck);
+          pipeline_->has_router() && (session->route->identity->groups != groups ||
+                                      session->last_used - session->last_checked > config_.sessions.recheck);
       return {session, session->route, is_check_due, {}};
     }
   }
   EndLost(session);
-  return {.refusal = session->refusal};
+  return {.refusal = session->ended->refusal};
 }
 
 void SessionTable::LookUp(const std::string& key, std::function<void(Result<bool>)> done) {
@@ -114,63 +119,74 @@ void SessionTable::LookUp(const std::string& key, std::function<void(Result<bool
                  }));
 }
 
-EntryPtr SessionTable::EntryFor(const CallContext& context, const RoutePtr& route, const std::string& key,
-                                const ServerPtr& server) const {
-  auto session = std::make_shared<SessionEntry>();
-  session->key = key;
-  session->session_id = context.session_id;
-  session->identity = context.identity;
-  for (const std::string& name : route->made_from) {
-    const HeaderBlock& headers = context.facts->headers;
-    for (std::size_t i = 0; i < headers.size(); ++i) {
-      if (headers[i].name == name) session->routing_headers.emplace_back(name, headers[i].value);
-    }
-  }
-  session->server = server;
-  session->route = route;
-  session->groups = context.identity->groups;
-  session->created = session->last_used = session->last_checked = session->last_touched = Now();
-  session->created_wall = services_.clock->Wall();
-  return session;
-}
-
-void SessionTable::Bind(const CallContext& context, const RoutePtr& route, const std::string& key,
+void SessionTable::Bind(const RoutePtr& route, std::shared_ptr<const CallFacts> facts, const std::string& key,
                         const ServerPtr& server, std::function<void(Result<Entered>)> done) {
   if (!servers_.Join(server, key)) return done(Unavailable("Your server has just gone.", RetryIn(1s)));
-  EntryPtr session = EntryFor(context, route, key, server);
+  const RoutePtr shared = server->Share(route);
+  auto session = std::make_shared<SessionEntry>(key, server, Now(), shared);
   session->open_streams = 1;
-  std::string text = TextOf(BindingOf(*session));
-  store_->BindIfAbsent(key, text, TtlOf(*session->route),
-                       SessionStore::Done([this, session, text, facts = context.facts,
+  Write(session, std::move(facts), [this, session, shared, done = std::move(done)](const Result<bool>& is_bound) {
+    if (!is_bound) return done(is_bound.status());
+    done(*is_bound ? Entered{session, shared, false, {}} : Enter(session->key, shared->identity->groups));
+  });
+}
+
+void SessionTable::Write(const EntryPtr& session, std::shared_ptr<const CallFacts> facts,
+                         std::function<void(Result<bool>)> done) {
+  std::string text = TextFor(*session);
+  store_->BindIfAbsent(session->key, text, TtlOf(*session->route),
+                       SessionStore::Done([this, session, text, facts = std::move(facts),
                                            done = std::move(done)](const Result<SessionStore::Binding>& holds) {
-                         if (holds && *holds == text) {
-                           const Status inserted = Insert(session, facts.get());
-                           if (inserted.ok()) return done(Entered{session, session->route, false, {}});
-                           store_->Remove(session->key, {});
-                           servers_.Leave(session->server, LeaseOutcome::kUnclaimed);
-                           return done(inserted);
-                         }
-                         // Another call was first, here or elsewhere.
+                         const bool is_ours = holds && *holds == text;
+                         const Status inserted = is_ours ? Insert(session, facts.get()) : Status();
+                         if (is_ours && inserted.ok()) return done(true);
+                         if (is_ours) store_->Remove(session->key, {});
                          servers_.Leave(session->server, LeaseOutcome::kUnclaimed);
+                         if (is_ours) return done(inserted);
+                         // Another call was first, here or elsewhere.
                          if (!holds || !*holds)
                            return done(Unavailable("The session store does not answer.", RetryIn(5s)));
                          const auto read = ReadBinding(**holds);
-                         if (const auto* tombstone = read ? std::get_if<Tombstone>(&*read) : nullptr)
-                           return done(tombstone->refusal);
-                         done(Enter(session->key, session->groups));
+                         const auto* tombstone = read ? std::get_if<Tombstone>(&*read) : nullptr;
+                         done(tombstone ? Result<bool>(tombstone->refusal) : false);
                        }));
+}
+
+std::string SessionTable::TextFor(const SessionEntry& session) {
+  // Nobody reads it again: it only tells whose binding holds.
+  if (!store_->is_durable()) return std::to_string(++written_);
+  const Identity& who = *session.route->identity;
+  const BoundServer& server = *session.server;
+  const auto endpoint = server.endpoint();
+  return TextOf(Binding{.id = TraceParent(""),  // that of a new trace is a random one
+                        .session_id = std::string(session.session_id()),
+                        .realm = who.realm,
+                        .subject = who.subject,
+                        .user_name = who.user_name,
+                        .groups = who.groups,
+                        .route = *session.route,
+                        .routing_headers = session.route->routing_headers,
+                        .sharing_key = server.key,
+                        .address = server.address,
+                        .incarnation = server.incarnation,
+                        .tls = endpoint->tls,
+                        .server_name = endpoint->server_name,
+                        .lease_id = server.lease_id,
+                        .source = server.source_name,
+                        .created = services_.clock->Wall()});
 }
 
 Status SessionTable::Insert(const EntryPtr& session, const CallFacts* facts) {
   {
-    Shard& shard = ShardOf(session->key);
+    Shard& shard = ShardOf(*session);
     const std::lock_guard lock(shard.mutex);
     // With the lock: whoever is refused for it finds it here.
     if (!session->hold) {
       Status taken = Allowance::Take(AllowanceOf(session->route), Limited::kSessions, session->hold);
       if (!taken.ok()) return taken;
     }
-    shard.sessions[session->key] = session;
+    shard.sessions.erase(session);
+    shard.sessions.insert(session);
   }
   ++count_;
   opened_.Add(1);
@@ -179,54 +195,34 @@ Status SessionTable::Insert(const EntryPtr& session, const CallFacts* facts) {
 }
 
 Status SessionTable::CheckClone(const EntryPtr& of, const std::string& new_session_id) {
-  const std::string key = KeyOf(*of->identity, new_session_id);
+  const std::string key = KeyOf(*RouteOf(*of)->identity, new_session_id);
   Shard& shard = ShardOf(key);
   const std::lock_guard lock(shard.mutex);
   const auto at = shard.sessions.find(key);
-  if (at == shard.sessions.end() || at->second->server == of->server) return {};
+  if (at == shard.sessions.end() || (*at)->server == of->server) return {};
   return InvalidArgument("The session " + new_session_id + " exists already, on another server. Take another id.");
 }
 
 void SessionTable::BindClone(const EntryPtr& of, const std::string& new_session_id, const CallFacts& facts, Hold hold) {
-  CallContext context;
-  context.facts = std::make_shared<CallFacts>(facts);
-  context.identity = of->identity;
-  context.session_id = new_session_id;
-  RoutePtr route;
-  {
-    const std::lock_guard lock(ShardOf(of->key).mutex);
-    route = of->route;
-  }
-  const std::string key = KeyOf(*of->identity, new_session_id);
+  const RoutePtr route = RouteOf(*of);
+  const std::string key = KeyOf(*route->identity, new_session_id);
   if (!servers_.Join(of->server, key)) return;
-  EntryPtr clone = EntryFor(context, route, key, of->server);
-  clone->hold = std::move(hold);
-  clone->routing_headers = of->routing_headers;
-  std::string text = TextOf(BindingOf(*clone));
-  store_->BindIfAbsent(
-      key, text, TtlOf(*clone->route),
-      SessionStore::Done([this, clone, text, facts = context.facts](const Result<SessionStore::Binding>& holds) {
-        if (holds && *holds == text) {
-          if (Insert(clone, facts.get()).ok()) return;
-          store_->Remove(clone->key, {});
-        }
-        servers_.Leave(clone->server, LeaseOutcome::kUnclaimed);
-      }));
+  auto clone = std::make_shared<SessionEntry>(key, of->server, Now(), route, std::move(hold));
+  Write(clone, std::make_shared<CallFacts>(facts), [](const Result<bool>&) {});
 }
 
-void SessionTable::Checked(const EntryPtr& session, const RoutePtr& route, const std::vector<std::string>& groups) {
-  const std::lock_guard lock(ShardOf(session->key).mutex);
+void SessionTable::Checked(const EntryPtr& session, const RoutePtr& route) {
+  const std::lock_guard lock(ShardOf(*session).mutex);
   // What it has stays its own, be it more than it may have now.
-  if (!session->is_ended) session->hold = Allowance::Add(AllowanceOf(route), Limited::kSessions);
+  if (!session->ended) session->hold = Allowance::Add(AllowanceOf(route), Limited::kSessions);
   session->route = route;
   session->last_checked = Now();
-  session->groups = groups;
 }
 
 bool SessionTable::Attach(SessionTicket& ticket) {
   SessionEntry& session = *ticket.session_;
-  const std::lock_guard lock(ShardOf(session.key).mutex);
-  if (session.is_ended) return false;
+  const std::lock_guard lock(ShardOf(session).mutex);
+  if (session.ended) return false;
   session.tickets.push_back(ticket);
   ticket.is_attached_ = true;
   return true;
@@ -234,34 +230,32 @@ bool SessionTable::Attach(SessionTicket& ticket) {
 
 void SessionTable::Leave(const EntryPtr& session, SessionTicket* ticket) {
   {
-    const std::lock_guard lock(ShardOf(session->key).mutex);
+    const std::lock_guard lock(ShardOf(*session).mutex);
     if (ticket) session->tickets.erase(session->tickets.iterator_to(*ticket));
     session->last_used = Now();
-    if (--session->open_streams > 0 || !session->is_ended) return;
+    if (--session->open_streams > 0 || !session->ended) return;
   }
-  servers_.Leave(session->server, session->outcome);
+  servers_.Leave(session->server, session->ended->outcome);
 }
 
 bool SessionTable::WithOperations(SessionEntry& session, const std::function<bool(Operations&)>& ask) {
-  const std::lock_guard lock(ShardOf(session.key).mutex);
-  return ask(session.operations);
+  const std::lock_guard lock(ShardOf(session).mutex);
+  return ask(session.all_operations());
 }
 
 bool SessionTable::End(const EntryPtr& session, const Ending& ending,
                        const std::function<bool(const SessionEntry&)>& is_still_due) {
-  Shard& shard = ShardOf(session->key);
+  Shard& shard = ShardOf(*session);
   bool has_streams = false;
   std::vector<std::string> running;
   std::vector<std::pair<Worker*, std::weak_ptr<SessionTicket>>> cut;
   {
     const std::lock_guard lock(shard.mutex);
-    if (session->is_ended || (is_still_due && !is_still_due(*session))) return false;
-    session->is_ended = true;
-    session->refusal = ending.refusal;
-    session->outcome = ending.outcome;
+    if (session->ended || (is_still_due && !is_still_due(*session))) return false;
+    session->ended = std::make_unique<const SessionEntry::Ended>(ending.refusal, ending.outcome);
     has_streams = session->open_streams > 0;
     session->hold.Release();
-    running = session->operations.EndAll();
+    running = session->all_operations().EndAll();
     for (SessionTicket& ticket : session->tickets) {
       if (ending.cuts_streams) cut.emplace_back(&ticket.worker_, ticket.weak_from_this());
     }
@@ -271,8 +265,8 @@ bool SessionTable::End(const EntryPtr& session, const Ending& ending,
   if (!ending.refusal.ok()) Bury(session->key, ending.refusal);
   {
     const std::lock_guard lock(shard.mutex);
-    const auto at = shard.sessions.find(session->key);
-    if (at != shard.sessions.end() && at->second == session) shard.sessions.erase(at);
+    const auto at = shard.sessions.find(session);
+    if (at != shard.sessions.end() && *at == session) shard.sessions.erase(at);
   }
   --count_;
   (ending.event == SGW_RECORD_SESSION_LOST ? lost_ : closed_).Add(1);
@@ -337,12 +331,10 @@ void SessionTable::Tell(std::uint32_t event, const SessionEntry& session, const 
   if (!pipeline_->has_observers()) return;
   CallContext context;
   if (facts) *context.facts = *facts;
-  context.identity = session.identity;
-  {
-    const std::lock_guard lock(ShardOf(session.key).mutex);
-    context.route = session.route;
-  }
-  context.session_id = session.session_id;
+  const RoutePtr route = RouteOf(session);
+  context.identity = route->identity;
+  context.route = route;
+  context.session_id = session.session_id();
   context.operation_id = operation_id;
   RecordOf record(event, context);
   record.raw().endpoint = View(session.server->address);

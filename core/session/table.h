@@ -14,49 +14,46 @@
 #include <memory>
 #include <mutex>
 #include <string>
-#include <unordered_map>
+#include <unordered_set>
 
-#include "core/session/limits.h"
 #include "core/session/operations.h"
 #include "core/session/servers.h"
+#include "core/session/session_route.h"
 #include "core/session/sessions.h"
 #include "core/session/store.h"
 
 namespace sgw::core {
 
-// A session's Route, and what it may have by it.
-struct SessionRoute : Route {
-  SessionRoute(Route route, Allowance may_have) : Route(std::move(route)), allowance(std::move(may_have)) {}
-  const Allowance allowance;
-};
-using RoutePtr = std::shared_ptr<const SessionRoute>;
-inline std::shared_ptr<const Allowance> AllowanceOf(const RoutePtr& route) { return {route, &route->allowance}; }
-
+// There may be 100,000 of them: what many have in common is kept once, and what few have is not kept here.
 struct SessionEntry {
-  std::string key;
-  std::string session_id;
-  std::shared_ptr<const Identity> identity;
-  StringMap routing_headers;  // every occurrence of those that the Route was made from, as they were sent
-  ServerPtr server;
-  WallTime created_wall{};
-  SteadyTime created;
+  const std::string key;  // see SessionTable::KeyOf
+  const ServerPtr server;
+  const SteadyTime created;
 
   // Guarded by the shard's mutex.
   RoutePtr route;
-  Hold hold;                        // it counts as a session until its end
-  std::vector<std::string> groups;  // of the identity, when the router was last asked
-  SteadyTime last_used;
-  SteadyTime last_checked;
-  SteadyTime last_touched;  // in the store
+  Hold hold{};  // it counts as a session until its end
+  SteadyTime last_used = created;
+  SteadyTime last_checked = created;
+  SteadyTime last_touched = created;  // in the store
   int open_streams = 0;
   // Those of open_streams that were placed.
-  boost::intrusive::list<SessionTicket> tickets;
-  Operations operations;
-  bool is_ended = false;
-  Status refusal;                               // what callers hear after the end; OK: it may begin anew
-  LeaseOutcome outcome = LeaseOutcome::kEnded;  // for its server, when the last stream has gone
+  boost::intrusive::list<SessionTicket, boost::intrusive::constant_time_size<false>> tickets{};
+  std::unique_ptr<Operations> operations{};  // null: it had none
+  struct Ended {
+    Status refusal;        // what callers hear; OK: it may begin anew
+    LeaseOutcome outcome;  // for its server, when the last stream has gone
+  };
+  std::unique_ptr<const Ended> ended{};  // null: it lives
+
+  std::string_view session_id() const;
+  std::size_t running() const { return operations ? operations->size() : 0; }
+  bool is_used() const { return open_streams > 0 || running() > 0; }
+  Operations& all_operations();
 };
 using EntryPtr = std::shared_ptr<SessionEntry>;
+
+StringMap Occurrences(const HeaderBlock& headers, const std::string& name);
 
 class SessionTable {
  public:
@@ -68,6 +65,7 @@ class SessionTable {
   std::string SharingKeyOf(const CallContext& context) const;
   // The Route that was found for the call, for a session of it.
   RoutePtr RouteOf(const CallContext& context);
+  RoutePtr RouteOf(const SessionEntry& session) const;
 
   // A session that lives here, with a stream counted until Leave.
   struct Entered {
@@ -83,14 +81,14 @@ class SessionTable {
   // Binds a new session to the server. The one that holds is given, which another call may have bound just now; it is
   // in neither state while that call is at it. RESOURCE_EXHAUSTED: there are as many sessions as may be. May answer on
   // any thread.
-  void Bind(const CallContext& context, const RoutePtr& route, const std::string& key, const ServerPtr& server,
-            std::function<void(Result<Entered>)> done);
+  void Bind(const RoutePtr& route, std::shared_ptr<const CallFacts> facts, const std::string& key,
+            const ServerPtr& server, std::function<void(Result<Entered>)> done);
   // Binds a session, which was counted by the hold, to the server of another one.
   void BindClone(const EntryPtr& of, const std::string& new_session_id, const CallFacts& facts, Hold hold);
   // Whether a clone may have this id: INVALID_ARGUMENT when it lives elsewhere.
   Status CheckClone(const EntryPtr& of, const std::string& new_session_id);
   // The router still sends the session where it is.
-  void Checked(const EntryPtr& session, const RoutePtr& route, const std::vector<std::string>& groups);
+  void Checked(const EntryPtr& session, const RoutePtr& route);
   // Hands the stream that was counted on to a ticket, until Leave. False: the session has ended meanwhile.
   bool Attach(SessionTicket& ticket);
   // A stream has gone: that of the ticket, or one that got none.
@@ -133,14 +131,24 @@ class SessionTable {
   SteadyTime Now() const { return services_.clock->Now(); }
 
  private:
+  // Sessions by their keys.
+  struct ByKey {
+    using is_transparent = void;
+    static std::string_view Of(std::string_view key) { return key; }
+    static std::string_view Of(const EntryPtr& session) { return session->key; }
+    std::size_t operator()(const auto& one) const { return std::hash<std::string_view>()(Of(one)); }
+    bool operator()(const auto& one, const auto& other) const { return Of(one) == Of(other); }
+  };
   struct Shard {
     mutable std::mutex mutex;  // Guards sessions, and what is said at SessionEntry.
-    std::unordered_map<std::string, EntryPtr> sessions;
+    std::unordered_set<EntryPtr, ByKey, ByKey> sessions;
   };
-  Shard& ShardOf(const std::string& key) const { return shards_[std::hash<std::string>()(key) % shards_.size()]; }
+  Shard& ShardOf(std::string_view key) const { return shards_[ByKey()(key) % shards_.size()]; }
+  Shard& ShardOf(const SessionEntry& session) const { return ShardOf(session.key); }
 
-  EntryPtr EntryFor(const CallContext& context, const RoutePtr& route, const std::string& key,
-                    const ServerPtr& server) const;
+  // Writes the session down. False: another one holds the key. A refusal: it may not, or has ended.
+  void Write(const EntryPtr& session, std::shared_ptr<const CallFacts> facts, std::function<void(Result<bool>)> done);
+  std::string TextFor(const SessionEntry& session);
   // It lives here from now on. RESOURCE_EXHAUSTED: it may not.
   Status Insert(const EntryPtr& session, const CallFacts* facts);
   std::chrono::milliseconds TtlOf(const Route& route) const;
@@ -157,6 +165,7 @@ class SessionTable {
   Limits limits_;
   mutable std::array<Shard, 32> shards_;
   std::atomic<std::int64_t> count_{0};
+  std::atomic<std::int64_t> written_{0};
   std::mutex graves_mutex_;         // Guards graves_.
   std::deque<std::string> graves_;  // keys of tombstones in the store, oldest first
   Series& opened_;

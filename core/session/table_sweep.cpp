@@ -34,21 +34,14 @@ void SessionTable::Restore() {
                                "SparkSession.builder.getOrCreate() again, then your set-up cells."));
       continue;
     }
-    auto session = std::make_shared<SessionEntry>();
-    session->key = key;
-    session->session_id = binding->session_id;
-    session->identity = std::make_shared<const Identity>(Identity{.subject = binding->subject,
-                                                                  .user_name = binding->user_name,
-                                                                  .groups = binding->groups,
-                                                                  .realm = binding->realm});
-    session->groups = binding->groups;
-    session->routing_headers = binding->routing_headers;
-    session->server = server;
-    session->route =
-        std::make_shared<const SessionRoute>(binding->route, limits_.For(*session->identity, binding->route.policy));
-    session->hold = Allowance::Add(AllowanceOf(session->route), Limited::kSessions);
-    session->created_wall = binding->created;
-    session->created = Now() - (services_.clock->Wall() - binding->created);
+    auto who = std::make_shared<const Identity>(Identity{.subject = binding->subject,
+                                                         .user_name = binding->user_name,
+                                                         .groups = binding->groups,
+                                                         .realm = binding->realm});
+    const RoutePtr route = server->Share(
+        std::make_shared<const SessionRoute>(binding->route, std::move(who), binding->routing_headers, limits_));
+    auto session = std::make_shared<SessionEntry>(key, server, Now() - (services_.clock->Wall() - binding->created),
+                                                  route, Allowance::Add(AllowanceOf(route), Limited::kSessions));
     session->last_used = session->last_touched = Now();
     // The first call has the router say the rest: header edits are not written down, and of the policy only limits.
     session->last_checked = Now() - config_.sessions.recheck - 1s;
@@ -56,19 +49,18 @@ void SessionTable::Restore() {
     ++restored;
     Shard& shard = ShardOf(key);
     const std::lock_guard lock(shard.mutex);
-    shard.sessions[key] = std::move(session);
+    shard.sessions.insert(std::move(session));
   }
   if (restored > 0) spdlog::info("{} sessions of an earlier run live on", restored);
 }
 
 void SessionTable::Sweep() {
   const SteadyTime now = Now();
-  const auto is_unused = [](const SessionEntry& s) { return s.open_streams == 0 && s.operations.empty(); };
   const auto is_idle = [&](const SessionEntry& s) {
-    return is_unused(s) && now - s.last_used > s.route->policy.idle_timeout.value_or(config_.sessions.idle_timeout);
+    return !s.is_used() && now - s.last_used > s.route->policy.idle_timeout.value_or(config_.sessions.idle_timeout);
   };
   const auto is_old = [&](const SessionEntry& s) {
-    return is_unused(s) && now - s.created > s.route->policy.max_age.value_or(config_.sessions.max_age);
+    return !s.is_used() && now - s.created > s.route->policy.max_age.value_or(config_.sessions.max_age);
   };
   for (Shard& shard : shards_) {
     std::vector<EntryPtr> lost;
@@ -78,8 +70,10 @@ void SessionTable::Sweep() {
     std::vector<std::pair<EntryPtr, std::string>> forgotten;
     {
       const std::lock_guard lock(shard.mutex);
-      for (const auto& [key, session] : shard.sessions) {
-        for (std::string& id : session->operations.Forget(now)) forgotten.emplace_back(session, std::move(id));
+      for (const EntryPtr& session : shard.sessions) {
+        if (session->running() > 0) {
+          for (std::string& id : session->operations->Forget(now)) forgotten.emplace_back(session, std::move(id));
+        }
         if (session->server->is_lost()) {
           lost.push_back(session);
         } else if (is_idle(*session)) {
@@ -88,7 +82,7 @@ void SessionTable::Sweep() {
           old.push_back(session);
         } else if (const auto ttl = TtlOf(*session->route); now - session->last_touched > ttl / 3) {
           session->last_touched = now;
-          touched.emplace_back(key, ttl);
+          touched.emplace_back(session->key, ttl);
         }
       }
     }
@@ -119,12 +113,13 @@ std::vector<SessionView> SessionTable::List() const {
   const auto ms = [](SteadyTime::duration time) { return std::chrono::duration_cast<std::chrono::milliseconds>(time); };
   for (const Shard& shard : shards_) {
     const std::lock_guard lock(shard.mutex);
-    for (const auto& [key, session] : shard.sessions) {
+    for (const EntryPtr& session : shard.sessions) {
       const BoundServer& server = *session->server;
-      list.push_back({session->session_id, session->identity->subject, session->identity->realm,
-                      session->route->namespace_, server.address, server.is_lost() ? "lost" : "bound", server.lease_id,
-                      server.source_name, ms(now - session->created), ms(now - session->last_used),
-                      session->open_streams, session->operations.size()});
+      const Identity& who = *session->route->identity;
+      list.push_back({std::string(session->session_id()), who.subject, who.realm, session->route->namespace_,
+                      server.address, server.is_lost() ? "lost" : "bound", server.lease_id, server.source_name,
+                      ms(now - session->created), ms(now - session->last_used), session->open_streams,
+                      session->running()});
     }
   }
   return list;
@@ -134,9 +129,9 @@ std::vector<EntryPtr> SessionTable::Find(const std::string& session_id, const st
   std::vector<EntryPtr> found;
   for (const Shard& shard : shards_) {
     const std::lock_guard lock(shard.mutex);
-    for (const auto& [key, session] : shard.sessions) {
-      if (session->session_id != session_id) continue;
-      if (subject.empty() || session->identity->subject == subject) found.push_back(session);
+    for (const EntryPtr& session : shard.sessions) {
+      if (session->session_id() != session_id) continue;
+      if (subject.empty() || session->route->identity->subject == subject) found.push_back(session);
     }
   }
   return found;
@@ -146,9 +141,7 @@ SessionTable::Counts SessionTable::counts() const {
   Counts counts;
   for (const Shard& shard : shards_) {
     const std::lock_guard lock(shard.mutex);
-    for (const auto& [key, session] : shard.sessions) {
-      ++(session->open_streams > 0 || !session->operations.empty() ? counts.active : counts.idle);
-    }
+    for (const EntryPtr& session : shard.sessions) ++(session->is_used() ? counts.active : counts.idle);
   }
   return counts;
 }

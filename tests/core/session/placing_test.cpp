@@ -196,6 +196,20 @@ TEST_CASE("the router speaks again when `recheck` has passed, and a session is n
   CHECK(Once(rig, "Config", kS1).starts_with("PERMISSION_DENIED: This session lives in ns-ads"));
 }
 
+TEST_CASE("sessions of one server that say the same share one Route, and another's is its own") {
+  SessionsRig rig(kRouted, "sessions: {share: team}\n");
+  rig.DiscoveryHas({{.address = "a:1"}});
+  rig.script("router1").decide = [](const RouterCall&) { return Route{.namespace_ = "ns", .made_from = {"x-team"}}; };
+  Caller one(rig, "Config", kS1, {.headers = {{"x-team", "ads"}}});
+  Caller other(rig, "Config", kS2, {.headers = {{"x-team", "ads"}}});
+  Caller of_another_team(rig, "Config", kS3, {.headers = {{"x-team", "ml"}}});
+  Caller of_another_person(rig, "Config", kOp, {.subject = "bob", .headers = {{"x-team", "ads"}}});
+  REQUIRE(of_another_person.server() == "a:1");
+  CHECK(&one.ticket().route() == &other.ticket().route());
+  CHECK(&one.ticket().route() != &of_another_team.ticket().route());
+  CHECK(&one.ticket().route() != &of_another_person.ticket().route());
+}
+
 TEST_CASE("discovered servers serve many keys, the least bound first, by their weight") {
   SessionsRig rig(kDiscovered);
   rig.DiscoveryHas({{.address = "a:1"}, {.address = "b:1", .weight = 2}});
