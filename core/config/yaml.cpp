@@ -20,10 +20,11 @@ Place PlaceOf(const YAML::Mark& mark) { return {mark.line + 1, mark.column + 1};
 
 class Builder : public YAML::EventHandler {
  public:
-  Builder(const std::string& directory, Complaints& complaints) : directory_(directory), complaints_(complaints) {}
+  // No directory: there are no references.
+  Builder(const std::string* directory, Complaints& complaints) : directory_(directory), complaints_(complaints) {}
 
   void OnDocumentStart(const YAML::Mark& mark) override {
-    if (++documents_ == 2) complaints_.Error(PlaceOf(mark), "here begins a second document; a configuration is one");
+    if (++documents_ == 2) complaints_.Error(PlaceOf(mark), "here begins a second document; the file may have one");
   }
   void OnDocumentEnd() override {}
   void OnNull(const YAML::Mark& mark, YAML::anchor_t anchor) override {
@@ -31,7 +32,7 @@ class Builder : public YAML::EventHandler {
   }
   void OnScalar(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor,
                 const std::string& text) override {
-    const bool is_null = tag != "!" && (text == "~" || text == "null");
+    const bool is_null = (tag.empty() || tag == "?") && (text == "~" || text == "null");
     Scalar(mark, tag, anchor, is_null ? Value::Kind::kNull : Value::Kind::kScalar, text);
   }
   void OnAlias(const YAML::Mark& mark, YAML::anchor_t anchor) override {
@@ -85,7 +86,7 @@ class Builder : public YAML::EventHandler {
     Value value = NewValue(mark, tag, anchor, kind);
     value.text = text;
     if (is_key()) return TakeKey(value);
-    if (kind == Value::Kind::kScalar) ReplaceReferences(value, directory_, complaints_);
+    if (directory_ && kind == Value::Kind::kScalar) ReplaceReferences(value, *directory_, complaints_);
     Put(std::move(value));
   }
 
@@ -147,7 +148,7 @@ class Builder : public YAML::EventHandler {
     if (!level.is_ignored) level.value.map.push_back({level.key, level.key_place, std::move(value)});
   }
 
-  const std::string& directory_;
+  const std::string* const directory_;
   Complaints& complaints_;
   int documents_ = 0;
   std::size_t too_deep_ = 0;  // levels that are open and have no place in levels_
@@ -175,7 +176,6 @@ std::optional<std::pair<Place, std::string>> FindJunk(const std::string& text) {
   return std::nullopt;
 }
 
-// What YAML's own message does not say.
 // What helps whoever reads the parser's own message.
 std::string HintFor(const std::string& message, const std::string& text, const YAML::Mark& mark) {
   if (message.starts_with("end of sequence flow")) return "; a '[' is not closed";
@@ -188,16 +188,18 @@ std::string HintFor(const std::string& message, const std::string& text, const Y
 
 }  // namespace
 
-std::optional<Value> ParseYaml(const std::string& text, const std::string& directory, Complaints& complaints) {
-  if (text.size() > kMaxConfigBytes) {
-    complaints.Error({}, "the file has " + std::to_string(text.size()) + " bytes; a configuration has at most 1 MiB");
+std::optional<Value> ParseYaml(const std::string& text, const std::string& directory, Complaints& complaints,
+                               const YamlRules& rules) {
+  if (text.size() > rules.max_bytes) {
+    complaints.Error({}, "the file has " + std::to_string(text.size()) + " bytes, and may have at most " +
+                             std::to_string(rules.max_bytes >> 20) + " MiB");
     return std::nullopt;
   }
   if (const auto junk = FindJunk(text)) {
     complaints.Error(junk->first, junk->second);
     return std::nullopt;
   }
-  Builder builder(directory, complaints);
+  Builder builder(rules.has_references ? &directory : nullptr, complaints);
   try {
     std::istringstream stream(text);
     YAML::Parser parser(stream);

@@ -11,6 +11,8 @@
 #include <filesystem>
 #include <fstream>
 
+#include "core/config/files.h"
+
 namespace sgw::core {
 namespace {
 
@@ -28,26 +30,6 @@ std::string SetLine(const std::string& key, const JournalValue& value) {
       .Member("until_ms",
               std::chrono::duration_cast<std::chrono::milliseconds>(value.until.time_since_epoch()).count());
   return std::move(json.Member("value", value.text).EndObject()).Text() + "\n";
-}
-
-bool WriteAll(int fd, std::string_view bytes) {
-  while (!bytes.empty()) {
-    const ssize_t size = write(fd, bytes.data(), bytes.size());
-    if (size < 0 && errno == EINTR) continue;
-    if (size <= 0) return false;
-    bytes.remove_prefix(static_cast<std::size_t>(size));
-  }
-  return fdatasync(fd) == 0;
-}
-
-// A rename is on the disk when its folder is.
-bool SyncFolderOf(const std::string& path) {
-  const std::string folder = std::filesystem::path(path).parent_path().string();
-  const int fd = open(folder.empty() ? "." : folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  if (fd < 0) return true;                                   // it may be written and not read
-  const bool is_synced = fsync(fd) == 0 || errno == EINVAL;  // not every file system can
-  close(fd);
-  return is_synced;
 }
 
 // The lock's file says who has it, for the message.

@@ -132,6 +132,10 @@ TEST_CASE("each mistake in the file is said with its line") {
         std::string::npos);
   CHECK(said("- {sha: x}\n").find("there is no 'sha'") != std::string::npos);
   CHECK(said("- [").find("line ") == 0);
+  const std::string entry = "- {sha256: " + std::string(kSecretHash) + ", subject: a}\n";
+  for (const char* more : {"---\n- {}\n", "...\n- {}\n"}) CHECK(said(entry + more).find("the file has more") < 50);
+  CHECK(said("[]\n" + entry).find("the file has more") < 50);
+  for (const std::string& whole : {"---\n" + entry, entry + "...\n", entry + "# more\n"}) CHECK(said(whole).empty());
 }
 
 TEST_CASE("a file that is not there or has a mistake is said when the instance is made") {

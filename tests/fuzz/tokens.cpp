@@ -1,4 +1,5 @@
-// The token file of auth_token.
+// The token file of auth_token, and what `token add` lets pass for one.
+#include "core/config/token_file.h"
 #include "plugins/auth_token/auth_token.h"
 #include "tests/fuzz/input.h"
 
@@ -9,6 +10,10 @@ using fuzz::Require;
 
 void Check(const std::string& text) {
   const auto table = ReadTokens(text);
+  core::Complaints complaints("tokens.yaml");
+  const std::size_t count = core::CheckTokens(text, complaints);
+  Require(complaints.has_errors() || (table && table->size() == count),
+          "a line is added to a file that is read as it is");
   if (!table) {
     const std::string why = table.status().message();
     Require(table.status().code() == StatusCode::kInvalidArgument && why.starts_with("line "),

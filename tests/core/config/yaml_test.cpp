@@ -67,7 +67,7 @@ TEST_CASE("all mistakes of a file are said in one go, whatever their kind") {
 
 TEST_CASE("a second document, or what follows the first, is refused") {
   CHECK(Said(kGood + "---\nworkers: 3\n") ==
-        "gateway.yaml:9:1: here begins a second document; a configuration is one\n");
+        "gateway.yaml:9:1: here begins a second document; the file may have one\n");
   CHECK(Contains(Said(kGood + "---\n"), "a second document"));
   CHECK(Said("---\n" + kGood + "...\n") == "");
   CHECK_FALSE(Said("{a: 1}\n]\n").empty());

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """The gateway's commands, ports and signals, from outside, without Spark."""
 
+import hashlib
 import json
 import os
 import pathlib
@@ -11,6 +12,7 @@ import stat
 import subprocess
 import sys
 import tempfile
+import time
 import unittest
 import urllib.error
 import urllib.request
@@ -218,6 +220,71 @@ admin: {address: "unix:admin.sock", http: ""}
             pathlib.Path(path).write_text(stored.rstrip("\n"))  # As some editors save.
             self.assertEqual(run("token", "add", "--file", path, "--subject", "cd").returncode, 0)
             self.assertEqual([line[:10] for line in pathlib.Path(path).read_text().splitlines()], ["- {sha256:"] * 2)
+
+    def test_a_token_is_added_to_a_token_file_and_to_nothing_else(self):
+        entry = f"- {{sha256: {'a' * 64}, subject: alice}}\n"
+        with tempfile.TemporaryDirectory() as folder:
+            path = pathlib.Path(folder, "tokens.yaml")
+            for text, said in ((b"hunter2\n", "1:1: a token file is a list of `- {sha256: ..., subject: ...}`, and this is none"),
+                               ((ROOT / "configs/relay.yaml").read_bytes(), ": a token file is a list"),
+                               (pathlib.Path(BINARY).read_bytes()[:4096], "1:1: a control character"),
+                               ((entry + "- {sha256: 12}\n").encode(), "2:12: [1].sha256 must be the SHA-256"),
+                               ((entry + "---\n").encode(), "2:1: here begins a second document"),
+                               (f"[{entry[2:-1]}]\n".encode(), "2:1: a line `- {sha256: ..., subject: ...}` cannot stand here"),
+                               ((" " + entry).encode(), "2:1: a line `- {sha256: ..., subject: ...}` cannot stand here")):
+                path.write_bytes(text)
+                answer = run("token", "add", "--file", str(path), "--subject", "ci")
+                self.assertEqual((answer.returncode, answer.stdout), (2, ""), text)
+                self.assertRegex(answer.stderr, f"(?m)^{re.escape(str(path))}:.*{re.escape(said)}")
+                self.assertNotIn("hunter2", answer.stderr)
+                self.assertEqual(path.read_bytes(), text)
+            for name, why in ((folder, "Is a directory"), ("/dev/null", "it is not a regular file"),
+                              (f"{folder}/none/tokens.yaml", "No such file or directory")):
+                answer = run("token", "add", "--file", name, "--subject", "ci")
+                self.assertEqual((answer.returncode, answer.stdout), (1, ""))
+                self.assertIn(f"cannot write {name}: {why}", answer.stderr)
+            self.assertEqual(run("token", "add", "--file", str(path), "--subject", b"\xff").returncode, 2)
+            self.assertEqual(sorted(os.listdir(folder)), ["tokens.yaml"])
+
+    def test_a_token_file_keeps_its_place_owner_and_mode(self):
+        with tempfile.TemporaryDirectory() as folder:
+            path, name = pathlib.Path(folder, "tokens.yaml"), pathlib.Path(folder, "name.yaml")
+            path.write_text("# those of the team\n")
+            path.chmod(0o640)
+            if os.geteuid() == 0:
+                os.chown(path, 1, 2)
+            name.symlink_to("tokens.yaml")
+            pathlib.Path(folder, "tokens.yaml.new").write_text("of one that did not come to its end")
+            before = path.stat()
+            self.assertEqual(run("token", "add", "--file", str(name), "--subject", "ci").returncode, 0)
+            after = path.stat()
+            self.assertEqual([(one.st_uid, one.st_gid, one.st_mode) for one in (before, after)],
+                             [(before.st_uid, before.st_gid, stat.S_IFREG | 0o640)] * 2)
+            self.assertTrue(name.is_symlink())
+            self.assertRegex(path.read_text(), r"^# those of the team\n- \{sha256: .*\}\n$")
+            self.assertEqual(sorted(os.listdir(folder)), ["name.yaml", "tokens.yaml"])
+
+    def test_of_tokens_that_are_added_at_once_or_by_one_who_is_killed_none_is_lost(self):
+        with tempfile.TemporaryDirectory() as folder:
+            path = pathlib.Path(folder, "tokens.yaml")
+
+            def add(subject):
+                return subprocess.Popen([BINARY, "token", "add", "--file", str(path), "--subject", subject],
+                                        stdout=subprocess.PIPE, text=True)
+
+            added = set()
+            for turn in range(10):
+                killed = add(f"killed{turn}")
+                others = [add(f"{turn}.{i}") for i in range(4)]
+                time.sleep(turn * 0.002)
+                killed.kill()
+                tokens = [one.communicate(timeout=60)[0].strip() for one in [killed, *others]]
+                self.assertEqual([one.returncode for one in others], [0] * 4)
+                added |= {hashlib.sha256(token.encode()).hexdigest() for token in tokens if token}
+                lines = path.read_text().splitlines()
+                stored = {re.fullmatch(r'- \{sha256: ([0-9a-f]{64}), subject: "[a-z0-9.]+", groups: \[\]\}', line)[1] for line in lines}
+                self.assertEqual(len(stored), len(lines))
+                self.assertLessEqual(added, stored)
 
 
 class Serving(unittest.TestCase):
