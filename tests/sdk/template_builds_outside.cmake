@@ -1,4 +1,4 @@
-# Installs BUILD, and nothing but what belongs there; copies the template away, builds and tests it against what was
+# Installs BUILD, and nothing but what belongs there, and whose pages lead somewhere; copies the template away, builds and tests it against what was
 # installed; and the installed gateway makes an instance of it beside those of its own plugins.
 cmake_minimum_required(VERSION 3.25)
 set(prefix ${WORK}/prefix)
@@ -15,11 +15,12 @@ endfunction()
 run(${CMAKE_COMMAND} --install ${BUILD} --prefix ${prefix})
 file(GLOB_RECURSE others RELATIVE ${prefix} ${prefix}/*)
 list(FILTER others EXCLUDE REGEX "^(bin/spark-gateway|include/sgw/.*\\.h|${LIBDIR}/cmake/SparkGatewaySdk/[^/]*)$")
-list(FILTER others EXCLUDE REGEX "^(${LIBDIR}/spark-gateway/plugins/[a-z_]*\\.so|share/spark-gateway/(plugin-template/.*|sdk-README\\.md))$")
+list(FILTER others EXCLUDE REGEX "^(${LIBDIR}/spark-gateway/plugins/[a-z_]*\\.so|share/spark-gateway/sdk/(README\\.md|template/.*|examples/.*))$")
 if(others)
   message(FATAL_ERROR "installed, and nobody knows why: ${others}")
 endif()
-file(COPY ${prefix}/share/spark-gateway/plugin-template/ DESTINATION ${copy})
+run(${PYTHON} ${LINKS} ${prefix})
+file(COPY ${prefix}/share/spark-gateway/sdk/template/ DESTINATION ${copy})
 run(${CMAKE_COMMAND} -S ${copy} -B ${copy}/build -G ${GENERATOR} -DCMAKE_PREFIX_PATH=${prefix}
     -DCMAKE_CXX_COMPILER=${CXX} -DCMAKE_CXX_COMPILER_LAUNCHER=${LAUNCHER} -DCMAKE_CXX_FLAGS=${FLAGS})
 run(${CMAKE_COMMAND} --build ${copy}/build -j2)
