@@ -32,8 +32,8 @@ struct UpstreamPool::Group {
   UpstreamPool* pool = nullptr;  // null once the pool has gone
   std::shared_ptr<EndpointState> state;
   bool is_tls = false;
-  std::string server_name;  // with TLS
-  std::vector<std::unique_ptr<Link>> links;
+  std::string server_name;                   // with TLS
+  std::vector<std::shared_ptr<Link>> links;  // shared with nobody for longer than a callback
   std::deque<UpstreamWaiter*> waiters;
   Timer retry;
   Timer patience;
@@ -47,8 +47,11 @@ struct UpstreamPool::Group {
     return static_cast<std::size_t>(std::count_if(
         links.begin(), links.end(), [](const auto& link) { return link->is_ready && link->connection->is_leaving(); }));
   }
-  bool has(const Link* link) const {
-    return std::any_of(links.begin(), links.end(), [&](const auto& owned) { return owned.get() == link; });
+  std::shared_ptr<Link> Take(const Link& link) {
+    const auto at = std::find_if(links.begin(), links.end(), [&](const auto& owned) { return owned.get() == &link; });
+    std::shared_ptr<Link> taken = std::move(*at);
+    links.erase(at);
+    return taken;
   }
 };
 
@@ -130,10 +133,9 @@ void UpstreamPool::Connect(const std::shared_ptr<Group>& group) {
   // A server that lets nobody in beside those who are in gets its pauses, too.
   if (usable > 0 && group->state->is_set_aside(table_.clock().Now())) return;
   group->retry.Cancel();
-  auto owned = std::make_unique<Link>();
-  Link* const link = owned.get();
-  link->started = link->last_busy = table_.clock().Now();
-  group->links.push_back(std::move(owned));
+  const auto made = std::make_shared<Link>();
+  made->started = made->last_busy = table_.clock().Now();
+  group->links.push_back(made);
   ClientConnection::Setup setup;
   setup.options = options_.connection;
   setup.address = group->state->address;
@@ -141,47 +143,54 @@ void UpstreamPool::Connect(const std::shared_ptr<Group>& group) {
   setup.is_tls = group->is_tls;
   if (options_.tls) setup.tls = options_.tls->context();
   setup.server_name = group->server_name;
-  setup.on_ready = [weak = std::weak_ptr(group), link](const Status& status) {
+  // A link that was given up says nothing any more.
+  const auto told = [weak = std::weak_ptr(group), one = std::weak_ptr(made)](const auto& tell) {
     const auto self = weak.lock();
-    if (self && self->pool) self->pool->OnReady(self, link, status);
+    const auto link = one.lock();
+    if (self && self->pool && link) tell(self, *link);
   };
-  setup.on_closed = [weak = std::weak_ptr(group), link] {
-    const auto self = weak.lock();
-    if (self && self->pool) self->pool->OnClosed(self, link);
+  setup.on_ready = [told](const Status& status) {
+    told([&status](const auto& self, Link& link) { self->pool->OnReady(self, link, status); });
   };
-  setup.on_streams_changed = [weak = std::weak_ptr(group), link] {
-    const auto self = weak.lock();
-    if (!self || !self->pool || !self->has(link)) return;
-    link->last_busy = self->pool->table_.clock().Now();
-    self->pool->Serve(self);
+  setup.on_closed = [told] { told([](const auto& self, Link& link) { self->pool->OnClosed(self, link); }); };
+  setup.on_streams_changed = [told] {
+    told([](const auto& self, Link& link) {
+      link.last_busy = self->pool->table_.clock().Now();
+      self->pool->Serve(self);
+    });
   };
-  link->connection = ClientConnection::Connect(worker_, std::move(setup));
+  made->connection = ClientConnection::Connect(worker_, std::move(setup));
 }
 
-void UpstreamPool::OnReady(const std::shared_ptr<Group>& group, Link* link, const Status& result) {
+void UpstreamPool::OnReady(const std::shared_ptr<Group>& group, Link& link, const Status& result) {
   // A server that opens its door to close it again is no better than one that keeps it shut.
-  const bool has_gone = result.ok() && link->connection->is_leaving();
+  const bool has_gone = result.ok() && link.connection->is_leaving();
   const Status status = has_gone ? Unavailable(group->state->address + " ended a new connection at once") : result;
   if (status.ok()) {
-    link->is_ready = true;
+    link.is_ready = true;
     StopTrying(*group->state);
     table_.Reached(*group->state);
     return Serve(group);
   }
-  const SteadyTime started = link->started;
-  const std::string distrust = link->connection->distrust();
-  std::erase_if(group->links, [&](const auto& owned) { return owned.get() == link; });
-  table_.Failed(*group->state, started, status, distrust);
+  const bool is_first = !group->state->is_failing();
+  const SteadyTime started = link.started;
+  const std::shared_ptr<ClientConnection> connection = group->Take(link)->connection;
+  connection->Close();
+  table_.Failed(*group->state, started, status, connection->distrust());
   // Streams that other connections have still are no help to those who wait when none of them takes new ones.
-  if (group->links.size() == group->leaving()) Refuse(*group, Unreachable(status));
+  if (group->links.size() == group->leaving()) {
+    // It may have been about to end this one when it was asked, as a proxy that is replaced is: those who wait, of whom
+    // nothing was sent, get another one, once.
+    if (has_gone && is_first && !group->waiters.empty()) return Connect(group);
+    Refuse(*group, Unreachable(status));
+  }
   KeepTrying(group);
 }
 
-void UpstreamPool::OnClosed(const std::shared_ptr<Group>& group, Link* link) {
-  if (!group->has(link)) return;
+void UpstreamPool::OnClosed(const std::shared_ptr<Group>& group, Link& link) {
   const bool was_idle =
-      link->streams == 0 && table_.clock().Now() - link->last_busy + 5s >= options_.connection.idle_timeout;
-  std::erase_if(group->links, [&](const auto& owned) { return owned.get() == link; });
+      link.streams == 0 && table_.clock().Now() - link.last_busy + 5s >= options_.connection.idle_timeout;
+  group->Take(link);
   Recount(*group);
   if (!group->waiters.empty()) {
     Connect(group);

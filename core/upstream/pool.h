@@ -88,8 +88,8 @@ class UpstreamPool {
   std::shared_ptr<Group> GroupOf(const Endpoint& endpoint);
   static ClientConnection* RoomIn(Group& group);
   void Connect(const std::shared_ptr<Group>& group);
-  void OnReady(const std::shared_ptr<Group>& group, Link* link, const Status& result);
-  void OnClosed(const std::shared_ptr<Group>& group, Link* link);
+  void OnReady(const std::shared_ptr<Group>& group, Link& link, const Status& result);
+  void OnClosed(const std::shared_ptr<Group>& group, Link& link);
   static UpstreamWaiter& TakeFirst(Group& group);
   void Serve(const std::shared_ptr<Group>& group);
   void Refuse(Group& group, const Status& why);

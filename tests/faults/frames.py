@@ -139,19 +139,25 @@ class Frames(Rig):
             self.assertEqual(self.requests, ["ExecutePlan"])
 
     def test_goaway_before_any_call_sends_the_call_elsewhere(self):
-        with self.case():
-            first = []
+        leaves = frame(GOAWAY, payload=struct.pack(">II", 0, 0))
 
-            def script(end):
-                if not first:
-                    first.append(end)
-                    end.write(frame(GOAWAY, payload=struct.pack(">II", 0, 0)))
-                    while end.read_some():
-                        pass
-                return answer_all(end)
-            self.raw.script = script
-            # One that leaves at once is no server yet: UNAVAILABLE until there is one.
-            self.assertIn(self.call().code, (OK, UNAVAILABLE))
+        def script(end, stream):
+            end.begin(stream, ROW)
+            end.end(stream)
+        with self.case(leaves="once"):
+            self.plays(script)
+            self.raw.hellos.append(leaves)
+            response = self.call()
+            self.assertEqual(response.code, OK, response.trailer("grpc-message"))
+            self.assertEqual(self.requests, ["ExecutePlan"])
+        with self.case(leaves="always"):
+            # One that leaves again and again is no server yet.
+            self.plays(script)
+            self.raw.hellos += [leaves] * 2
+            response = self.call()
+            self.assertEqual(response.code, UNAVAILABLE)
+            self.assertIn("ended a new connection at once", response.trailer("grpc-message"))
+            self.assertEqual((self.requests, self.raw.hellos), ([], []))
 
     def test_an_answer_that_comes_before_the_upload_has_ended_is_the_answer(self):
         # By a driver that goes on reading, one that closes, and one that does not even read and resets.

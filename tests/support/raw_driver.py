@@ -17,7 +17,7 @@ def trailers(code=0):
 class DriverEnd(End):
     """A connection that was accepted; its `streams` hold what the requests said."""
 
-    def __init__(self, connected, window=2**31 - 1):
+    def __init__(self, connected, window=2**31 - 1, hello=b""):
         super().__init__(connected, window)
         got = b""
         while len(got) < len(PREFACE):
@@ -26,7 +26,7 @@ class DriverEnd(End):
                 raise ConnectionError("the connection ended before its preface")
             got += part
         assert got == PREFACE, got
-        self.write(frame(SETTINGS, payload=setting((3, 100), (4, window))))
+        self.write(frame(SETTINGS, payload=setting((3, 100), (4, window))) + hello)
         if self.credits:
             self.write(frame(WINDOW_UPDATE, payload=struct.pack(">I", 2**31 - 1 - 65535)))
 
@@ -69,10 +69,13 @@ def answer_all(end):
 
 
 class RawDriver:
-    """Plays `script(end)` for each connection, in a thread of its own. What a script raises is kept in `faults`."""
+    """Plays `script(end)` for each connection, in a thread of its own. What a script raises is kept in `faults`.
+
+    The next connections hear the frames of `hellos`, one each, in one write with the SETTINGS.
+    """
 
     def __init__(self, script=answer_all):
-        self.script, self.window, self.faults, self.ends = script, 2**31 - 1, [], []
+        self.script, self.window, self.faults, self.ends, self.hellos = script, 2**31 - 1, [], [], []
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.address = "127.0.0.1:%d" % self._listener.getsockname()[1]
         threading.Thread(target=self._accept, daemon=True).start()
@@ -86,7 +89,7 @@ class RawDriver:
         connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         connected.settimeout(60)
         try:
-            with connected, DriverEnd(connected, self.window) as end:
+            with connected, DriverEnd(connected, self.window, self.hellos.pop(0) if self.hellos else b"") as end:
                 self.ends.append(end)
                 self.script(end)
         except (ConnectionError, TimeoutError):

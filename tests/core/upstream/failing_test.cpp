@@ -51,30 +51,51 @@ TEST_CASE("an endpoint that answers again is whole again") {
   CHECK(rig.heard.failed == 1);
 }
 
-TEST_CASE("a server that ends each new connection at once gets its pauses, and its callers an answer") {
-  SUBCASE("by closing it") {
+TEST_CASE("a server that closes each new connection at once gets its pauses, and its callers an answer") {
+  RawDriver driver({.on_open = [](RawLink& link) {
+    link.Send(RawFrame::kSettings, 0, 0);
+    link.Close();
+  }});
+  Caller caller;
+  PoolRig rig;
+  rig.Ask(caller, driver.address);
+  REQUIRE(caller.WaitForAnswer());
+  if (caller.why.ok()) REQUIRE(caller.stream.WaitFor([&] { return caller.stream.is_closed; }));
+  CHECK(driver.links.size() == 1);
+}
+
+TEST_CASE("a server that says GOAWAY to a new connection is asked for one more, once") {
+  SUBCASE("and serves on that") {
     RawDriver driver({.on_open = [](RawLink& link) {
+      if (link.index == 0) return link.Leave();
       link.Send(RawFrame::kSettings, 0, 0);
-      link.Close();
     }});
     Caller caller;
     PoolRig rig;
-    rig.Ask(caller, driver.address);
-    REQUIRE(caller.WaitForAnswer());
-    if (caller.why.ok()) REQUIRE(caller.stream.WaitFor([&] { return caller.stream.is_closed; }));
-    CHECK(driver.links.size() == 1);
+    REQUIRE(rig.Get(caller, driver.address).ok());
+    REQUIRE(driver.WaitFor([&] { return driver.Count(RawFrame::kHeaders) == 1; }));
+    CHECK(driver.links.size() == 2);
+    CHECK(rig.View(driver.address).state == "connected");
+    rig.End(caller);
   }
-  SUBCASE("by GOAWAY") {
-    RawDriver driver({.on_open = [](RawLink& link) {
-      link.Send(RawFrame::kSettings, 0, 0);
-      link.Goaway(0);
-    }});
-    Caller caller;
-    PoolRig rig;
-    rig.Ask(caller, driver.address);
-    REQUIRE(caller.WaitForAnswer());
-    if (caller.why.ok()) REQUIRE(caller.stream.WaitFor([&] { return caller.stream.is_closed; }));
-    CHECK(driver.links.size() == 1);
+  SUBCASE("and leaves that, too") {
+    StillClock clock;
+    RawDriver driver({.on_open = [](RawLink& link) { link.Leave(); }});
+    Caller first, second, later;
+    PoolRig rig({}, clock);
+    rig.Ask(first, driver.address);
+    rig.Ask(second, driver.address);
+    for (Caller* const caller : {&first, &second}) {
+      REQUIRE(caller->WaitForAnswer());
+      CHECK(caller->why.message().find("ended a new connection at once") != std::string::npos);
+    }
+    CHECK(driver.links.size() == 2);
+    CHECK(rig.View(driver.address).failures == 2);
+    // After its pause one is enough.
+    clock.Advance(500ms);
+    CHECK(!rig.Get(later, driver.address).ok());
+    CHECK(driver.links.size() == 3);
+    CHECK(driver.Requests() == 0);
   }
 }
 

@@ -41,14 +41,14 @@ class RawLink {
   }
 
   void Send(std::uint8_t type, std::uint8_t flags, std::int32_t stream, const std::string& payload = "") {
-    std::string frame{static_cast<char>(payload.size() >> 16), static_cast<char>(payload.size() >> 8),
-                      static_cast<char>(payload.size()), static_cast<char>(type), static_cast<char>(flags)};
-    const std::lock_guard lock(mutex_);
-    frame += Number(static_cast<std::uint32_t>(stream)) + payload;
-    [[maybe_unused]] const ssize_t size = send(fd_, frame.data(), frame.size(), MSG_NOSIGNAL);
+    Write(Framed(type, flags, stream, payload));
   }
   void Setting(std::uint16_t id, std::uint32_t value) {
     Send(RawFrame::kSettings, 0, 0, std::string{static_cast<char>(id >> 8), static_cast<char>(id)} + Number(value));
+  }
+  // SETTINGS and GOAWAY in one write: nobody asks for anything in between.
+  void Leave() {
+    Write(Framed(RawFrame::kSettings, 0, 0, "") + Framed(RawFrame::kGoaway, 0, 0, Number(0) + Number(0)));
   }
   void Goaway(std::int32_t last_stream) {
     Send(RawFrame::kGoaway, 0, 0, Number(static_cast<std::uint32_t>(last_stream)) + Number(0));
@@ -97,6 +97,16 @@ class RawLink {
   static std::string Number(std::uint32_t value) {
     return {static_cast<char>(value >> 24), static_cast<char>(value >> 16), static_cast<char>(value >> 8),
             static_cast<char>(value)};
+  }
+
+  static std::string Framed(std::uint8_t type, std::uint8_t flags, std::int32_t stream, const std::string& payload) {
+    const std::string head{static_cast<char>(payload.size() >> 16), static_cast<char>(payload.size() >> 8),
+                           static_cast<char>(payload.size()), static_cast<char>(type), static_cast<char>(flags)};
+    return head + Number(static_cast<std::uint32_t>(stream)) + payload;
+  }
+  void Write(const std::string& bytes) {
+    const std::lock_guard lock(mutex_);
+    [[maybe_unused]] const ssize_t size = send(fd_, bytes.data(), bytes.size(), MSG_NOSIGNAL);
   }
 
   const int fd_;
