@@ -12,7 +12,7 @@ class Scripted(Process):
     def __init__(self, folder, port=0, script=""):
         log = os.path.join(folder, "scripted-server.log")
         self._read, self._events = os.path.getsize(log) if os.path.exists(log) else 0, []
-        super().__init__([os.environ["SGW_SCRIPTED"], "--tell", "--port", str(port), "--script", script], log)
+        super().__init__([os.environ["SGW_SCRIPTED_SERVER"], "--tell", "--port", str(port), "--script", script], log)
         self.address = wait_until(self._listens, 20, "the scripted server to listen")
 
     def _listens(self):

@@ -1,10 +1,24 @@
 #include <sys/resource.h>
+#include <sys/syscall.h>
 
 #include "tests/core/http2/pair.h"
 #include "tests/core/http2/raw_client.h"
 
 using namespace sgw::core;
 using namespace sgw::core::testing;
+
+namespace {
+
+std::atomic<int> failed_writes{0};  // to a connection that the other side has reset
+
+}  // namespace
+
+// The system's own, which a test can look at.
+extern "C" ssize_t sendmsg(int fd, const msghdr* message, int flags) {
+  const ssize_t size = syscall(SYS_sendmsg, fd, message, flags);
+  if (size < 0 && (errno == ECONNRESET || errno == EPIPE)) ++failed_writes;
+  return size;
+}
 
 namespace {
 
@@ -301,6 +315,49 @@ TEST_CASE("a head that is too large to be sent is not sent, and not for want of 
   CHECK(fine.close.reason == CloseReason::kEnded);
 }
 
+TEST_CASE("a head or trailers of a response that are too large to be sent reset their stream alone") {
+  std::vector<std::string> incidents;  // on the worker
+  ConnectionOptions options;
+  options.on_incident = [&](const char* reason) { incidents.emplace_back(reason); };
+  const auto enlarge = [](HeaderBlock block) {
+    for (int i = 0; i < 30; ++i) block.Add("x-large", std::string(50'000, 'v'));
+    return block;
+  };
+  const auto serve = [&](Recorder& recorder) {
+    Recorder* self = &recorder;
+    recorder.on_headers = [&enlarge, self] {
+      const std::string path(self->headers.Get(":path"));
+      if (path == "/head") return self->stream->SendHeaders(enlarge(kOk), false);
+      self->stream->SendHeaders(kOk, false);
+      self->stream->SendData(Piece::Copy("body"));
+      const HeaderBlock trailers{{"grpc-status", "0"}};
+      self->stream->SendEnd(path == "/trailers" ? enlarge(trailers) : trailers);
+    };
+  };
+  Pair pair(serve, options);
+  REQUIRE(pair.Connect().ok());
+  for (const char* const path : {"/head", "/trailers"}) {
+    CAPTURE(path);
+    Recorder call;
+    pair.Open(call, true, path);
+    REQUIRE(call.WaitFor([&] { return call.is_closed; }));
+    CHECK(call.close.reason == CloseReason::kPeerReset);
+    CHECK(call.close.code == ErrorCode::kInternalError);
+    CHECK(call.has_headers == (std::string(path) == "/trailers"));
+    CHECK(!call.has_ended);
+    pair.Run([&] {
+      Recorder& served = *pair.served.back();
+      CHECK(served.is_closed);
+      CHECK(served.close.reason == CloseReason::kNotSent);
+    });
+  }
+  Recorder fine;
+  pair.Open(fine, true);
+  REQUIRE(fine.WaitFor([&] { return fine.is_closed; }));
+  CHECK(fine.close.reason == CloseReason::kEnded);
+  pair.Run([&] { CHECK(incidents == std::vector<std::string>(2, "frame_not_sent")); });
+}
+
 TEST_CASE("an answer that had come before the server reset the connection is heard, though a write fails first") {
   const int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
   sockaddr_in name{};
@@ -312,6 +369,8 @@ TEST_CASE("an answer that had come before the server reset the connection is hea
   getsockname(listener, reinterpret_cast<sockaddr*>(&name), &size);
 
   Recorder upload;
+  int failed_before = -1;  // writes, when the answer is heard; on the worker
+  upload.on_headers = [&] { failed_before = failed_writes; };
   Pair pair([](Recorder&) {});
   pair.address = "127.0.0.1:" + std::to_string(ntohs(name.sin_port));
   // The largest windows, and nobody who reads.
@@ -332,6 +391,7 @@ TEST_CASE("an answer that had come before the server reset the connection is hea
   REQUIRE(upload.WaitFor([&] { return upload.sent > 0; }));
 
   // On the worker: when its loop goes on, the socket is readable and broken at once.
+  failed_writes = 0;
   pair.Run([&] {
     const std::string answer =
         FrameOf(FrameType::kHeaders, kEndHeaders | kEndStream, 1, "\x88" + Literal("grpc-status", "8"));
@@ -343,6 +403,7 @@ TEST_CASE("an answer that had come before the server reset the connection is hea
   REQUIRE(upload.WaitFor([&] { return upload.is_closed; }));
   CHECK(upload.has_ended);
   CHECK(upload.headers.Get("grpc-status") == "8");
+  pair.Run([&] { CHECK(failed_before == 1); });
   CHECK(upload.close.reason == CloseReason::kConnectionLost);
   close(listener);
 }

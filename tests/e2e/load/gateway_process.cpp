@@ -109,6 +109,8 @@ int GatewayProcess::WaitForExit() {
 std::pair<int, std::string> GatewayProcess::Get(const std::string& path) const {
   const int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
   sockaddr_in name{};
+  const timeval patience{30, 0};
+  setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
   name.sin_family = AF_INET;
   name.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
   name.sin_port = htons(static_cast<std::uint16_t>(std::stoi(http_.substr(http_.rfind(':') + 1))));
