@@ -228,8 +228,18 @@ HeaderBlock Call::DriverHead(const Endpoint& endpoint) {
   return ForwardedHead(context_.facts->headers, facts);
 }
 
-void Call::OnTokenRefused() {
-  if (ticket_) ticket_->LoseServer("it does not take the token that the gateway has for it");
+// Whom the driver refuses is the gateway: what it was sent is the gateway's token, and the caller's credential stays
+// here. Without a token for it that is known of Spark Connect only, whose servers ask for nothing but a token; another
+// service may know callers by headers of its own, and its answer is for them.
+Status Call::OnUnauthenticated() {
+  const bool has_token = !endpoint().token.empty();
+  if (!has_token && !method_) return {};
+  const std::string why = has_token ? "it does not take the token that the gateway has for it"
+                                    : "it wants a token, and the gateway has none for it";
+  home_.CountRefusedByDriver();
+  pool().Refused(endpoint(), why);
+  if (ticket_) ticket_->LoseServer(why);
+  return RefusedByDriver(endpoint().address, why);
 }
 
 HeaderBlock Call::RefusalFields(const Status& status, bool is_head) {

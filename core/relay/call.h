@@ -53,7 +53,7 @@ class Call final : public StreamPair, public boost::intrusive::list_base_hook<> 
   void OnResponseBytes(std::string_view bytes) override;
   bool OnUnreachable(const Endpoint& endpoint, const Status& why) override;
   void OnRefused() override;
-  void OnTokenRefused() override;
+  Status OnUnauthenticated() override;
   void OnDone() override;
 
   // Asks a question; `done` may be called at once, or later, and then goes on with the next.

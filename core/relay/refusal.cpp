@@ -65,10 +65,9 @@ Status StatusOfClose(const StreamClose& close, std::string_view address) {
   }
 }
 
-Status RefusedToken(std::string_view address) {
-  return FailedPrecondition("The driver " + std::string(address) +
-                            " does not take the token that the gateway has for it. Nothing is wrong with your own "
-                            "credential: tell whoever runs the gateway.");
+Status RefusedByDriver(std::string_view address, std::string_view why) {
+  return FailedPrecondition("The driver " + std::string(address) + " refuses the gateway: " + std::string(why) +
+                            ". Nothing is wrong with your own credential: tell whoever runs the gateway.");
 }
 
 StatusCode CodeOfTrailers(const HeaderBlock& trailers) {
@@ -77,6 +76,12 @@ StatusCode CodeOfTrailers(const HeaderBlock& trailers) {
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), code);
   if (error != std::errc() || end != text.data() + text.size() || code < 0 || code > 16) return StatusCode::kUnknown;
   return static_cast<StatusCode>(code);
+}
+
+StatusCode CodeOfHead(const HeaderBlock& head, bool is_end) {
+  if (is_end && head.Find("grpc-status")) return CodeOfTrailers(head);
+  if (head.Get(":status") == "401") return StatusCode::kUnauthenticated;
+  return is_end ? StatusCode::kUnknown : StatusCode::kOk;
 }
 
 }  // namespace sgw::core

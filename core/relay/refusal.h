@@ -18,10 +18,13 @@ HeaderBlock StatusFields(const Status& status, std::string_view call_id, std::st
 // gRPC's HTTP/2 mapping says of its code. Never DEADLINE_EXCEEDED: clients would loop.
 Status StatusOfClose(const StreamClose& close, std::string_view address);
 
-// A driver does not take the token that the gateway has for it.
-Status RefusedToken(std::string_view address);
+// A driver lets the gateway in neither without a token nor with the one that it has: for the caller, who can do nothing
+// about it. The driver's own words would read as if they were about the caller's credential.
+Status RefusedByDriver(std::string_view address, std::string_view why);
 
 // The code in a response's trailers; UNKNOWN when it is missing or no number of gRPC's.
 StatusCode CodeOfTrailers(const HeaderBlock& trailers);
+// What the head of a response says: OK when more is to come. A proxy before a driver may refuse in HTTP's terms.
+StatusCode CodeOfHead(const HeaderBlock& head, bool is_end);
 
 }  // namespace sgw::core

@@ -82,6 +82,13 @@ void WorkerRelay::Count(const Call& call) {
       .Add(1);
 }
 
+void WorkerRelay::CountRefusedByDriver() {
+  relay_.metrics()
+      .Counter("spark_gateway_refused_by_drivers_total",
+               "Calls that a driver refused for want of a token that it takes from the gateway.")
+      .Add(1);
+}
+
 void WorkerRelay::TellDraining() {
   for (Call& call : calls_) call.TellDraining();
 }

@@ -29,6 +29,7 @@ class WorkerRelay {
   // The call has ended and goes.
   void Remove(Call& call);
   void Count(const Call& call);
+  void CountRefusedByDriver();
   void TellDraining();
   void GiveUp();
 

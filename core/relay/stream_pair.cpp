@@ -111,17 +111,12 @@ void StreamPair::OnRequestSent(std::size_t bytes) { client_->Credit(request_.Sen
 
 void StreamPair::OnResponseHead(HeaderBlock headers, bool is_end) {
   if (state_ != State::kRelaying) return;
-  // The caller's credential never went there: it is not what the driver does not take.
-  if (is_end && !endpoint_.token.empty() && CodeOfTrailers(headers) == StatusCode::kUnauthenticated) {
-    has_driver_ended_ = true;
-    OnTokenRefused();
-    return Refuse(RefusedToken(endpoint_.address), "upstream");
-  }
+  has_driver_ended_ = is_end;
+  const StatusCode code = CodeOfHead(headers, is_end);
+  if (IsRefused(code)) return;
   has_response_started_ = true;
   if (!is_end) return client_->SendHeaders(headers, false);
-  outcome_.code = CodeOfTrailers(headers);
-  is_driver_answer_ = true;
-  has_driver_ended_ = true;
+  TakeAnswer(code);
   client_->SendHeaders(headers, true);
   state_ = State::kAnswered;
   StopDriver(ErrorCode::kNoError);
@@ -140,11 +135,26 @@ void StreamPair::OnResponseData(Piece piece) {
 void StreamPair::OnResponseEnd(HeaderBlock trailers) {
   has_driver_ended_ = true;
   if (state_ != State::kRelaying) return;
-  outcome_.code = CodeOfTrailers(trailers);
-  is_driver_answer_ = true;
+  const StatusCode code = CodeOfTrailers(trailers);
+  if (bytes_to_client_ == 0 && IsRefused(code)) return;
+  TakeAnswer(code);
   client_->SendEnd(std::move(trailers));
   state_ = State::kAnswered;
   StopDriver(ErrorCode::kNoError);
+}
+
+void StreamPair::TakeAnswer(StatusCode code) {
+  outcome_.code = code;
+  is_driver_answer_ = true;
+  if (code == StatusCode::kOk) pool_.Answered(endpoint_);
+}
+
+bool StreamPair::IsRefused(StatusCode code) {
+  if (code != StatusCode::kUnauthenticated) return false;
+  const Status status = OnUnauthenticated();
+  if (status.ok()) return false;
+  Refuse(status, "upstream");
+  return true;
 }
 
 void StreamPair::OnSent(std::size_t bytes) {

@@ -56,8 +56,8 @@ class StreamPair : public StreamHandler {
   virtual bool OnUnreachable(const Endpoint&, const Status& /*why*/) { return false; }
   // A refusal: nothing that was asked for is wanted any more.
   virtual void OnRefused() {}
-  // The driver does not take the token that it was sent.
-  virtual void OnTokenRefused() {}
+  // The driver answers UNAUTHENTICATED, and nothing before that. What the client hears; OK: the driver's own words.
+  virtual Status OnUnauthenticated() { return {}; }
   // The last event: the client's stream has closed.
   virtual void OnDone() = 0;
 
@@ -120,6 +120,8 @@ class StreamPair : public StreamHandler {
   void OnResponseHead(HeaderBlock headers, bool is_end);
   void OnResponseData(Piece piece);
   void OnResponseEnd(HeaderBlock trailers);
+  void TakeAnswer(StatusCode code);
+  bool IsRefused(StatusCode code);
   void OnClientTooSlow();
   void OnDriverClosed(const StreamClose& close);
   void StopDriver(ErrorCode code);

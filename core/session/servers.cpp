@@ -129,7 +129,7 @@ void Servers::GiveBack(std::vector<Removed> removed, LeaseOutcome outcome) {
   }
 }
 
-void Servers::Lose(const std::vector<ServerPtr>& servers, const std::string& why) {
+void Servers::Lose(const std::vector<ServerPtr>& servers, const std::string& why, bool is_told) {
   std::vector<Removed> removed;
   {
     const std::lock_guard lock(mutex_);
@@ -145,7 +145,8 @@ void Servers::Lose(const std::vector<ServerPtr>& servers, const std::string& why
     }
   }
   for (const Removed& one : removed) {
-    spdlog::warn("the server {} of '{}' is lost: {}", one.server->address, one.server->source_name, why);
+    spdlog::log(is_told ? spdlog::level::debug : spdlog::level::warn, "the server {} of '{}' is lost: {}",
+                one.server->address, one.server->source_name, why);
   }
   GiveBack(std::move(removed), LeaseOutcome::kLost);
 }

@@ -44,7 +44,8 @@ class BoundServer {
   bool is_leased() const { return !lease_id.empty(); }
   bool is_lost() const { return is_lost_; }
   std::string lost_because() const;
-  // After a restart: whoever gave the server has said that it is there, and its token is known again.
+  // After a restart: whoever gave the server has said that it is there, and its token is known again. Nobody goes there
+  // before.
   bool is_confirmed() const { return is_confirmed_; }
   std::shared_ptr<const Endpoint> endpoint() const;
   // The same, as its newest session has it: what many say is kept once.
@@ -99,8 +100,9 @@ class Servers final : public EndpointListener {
   bool Join(const ServerPtr& server, const std::string& session_key);
   void Leave(const ServerPtr& server, LeaseOutcome outcome);
 
-  // These, and no other key's at the same address. Those that are lost already are passed over.
-  void Lose(const std::vector<ServerPtr>& servers, const std::string& why);
+  // These, and no other key's at the same address. Those that are lost already are passed over. `is_told`: operators
+  // have heard why.
+  void Lose(const std::vector<ServerPtr>& servers, const std::string& why, bool is_told = false);
   void LoseLease(const std::string& instance, const std::string& lease_id, const std::string& why);
   void LoseEndpoint(const std::string& address, const std::string& incarnation, const std::string& why);
   // A discovery says so: a discovered server whose address has another incarnation now is lost.
@@ -157,6 +159,8 @@ class Servers final : public EndpointListener {
   struct Confirmation;
   void Confirm(const std::shared_ptr<Confirmation>& confirmation);
   void OnConfirmed(const std::shared_ptr<Confirmation>& confirmation, PluginAnswer answer);
+  void AskAgain(const std::shared_ptr<Confirmation>& confirmation);
+  void OnMissing(const std::shared_ptr<Confirmation>& confirmation);
   void Confirmed(const std::shared_ptr<Confirmation>& confirmation, const Endpoint* endpoint);
 
   const SessionsConfig config_;

@@ -52,6 +52,7 @@ class SessionTicket : public std::enable_shared_from_this<SessionTicket>, public
   // CloneSession: the new session lives on the same server, and shares its lease. Before the answer goes to the client.
   void BindClone(const std::string& new_session_id);
   // Nothing more is to be had of the server as it was bound: whoever begins anew is given what is known of servers now.
+  // Operators have heard why.
   void LoseServer(const std::string& why);
   // Once. True: an operation has ended by it, and nobody was told of that yet.
   bool Finished(const StreamEnd& end);

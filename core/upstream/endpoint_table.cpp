@@ -110,6 +110,40 @@ void EndpointTable::Failed(EndpointState& state, SteadyTime started, const Statu
     listener_->OnUnreachable(state.address, state.incarnation, since, why);
 }
 
+void EndpointTable::Refused(const Endpoint& endpoint, const std::string& why) {
+  const auto state = Of(endpoint.address, endpoint.incarnation);
+  {
+    const std::lock_guard lock(mutex_);
+    // Those that nobody uses any more are forgotten.
+    std::erase_if(refusing_, [](const auto& entry) { return entry.second.use_count() == 1; });
+    refusing_[EndpointKey(endpoint.address, endpoint.incarnation)] = state;
+    refusing_count_ = refusing_.size();
+  }
+  bool is_news = false;
+  {
+    const std::lock_guard lock(state->mutex_);
+    is_news = std::exchange(state->refuses_because_, why) != why;
+  }
+  if (is_news) spdlog::warn("endpoint {}: {}", endpoint.address, why);
+}
+
+void EndpointTable::Takes(const Endpoint& endpoint) {
+  std::shared_ptr<EndpointState> state;
+  {
+    const std::lock_guard lock(mutex_);
+    const auto at = refusing_.find(EndpointKey(endpoint.address, endpoint.incarnation));
+    if (at == refusing_.end()) return;
+    state = std::move(at->second);
+    refusing_.erase(at);
+    refusing_count_ = refusing_.size();
+  }
+  {
+    const std::lock_guard lock(state->mutex_);
+    state->refuses_because_.clear();
+  }
+  spdlog::info("endpoint {}: takes the gateway's calls again", endpoint.address);
+}
+
 std::vector<EndpointView> EndpointTable::Snapshot() const {
   std::vector<std::shared_ptr<EndpointState>> states;
   {
@@ -127,6 +161,9 @@ std::vector<EndpointView> EndpointTable::Snapshot() const {
     if (state->failures_ > 0) {
       view.state = "failing";
       view.last_error = state->distrust_.empty() ? state->last_error_ : state->distrust_;
+    } else if (!state->refuses_because_.empty()) {
+      view.state = "refusing";
+      view.last_error = state->refuses_because_;
     } else if (view.connections > 0) {
       view.state = "connected";
     }

@@ -68,17 +68,18 @@ class EndpointState {
   std::atomic<SteadyTime::duration> until_{};
   std::string last_error_;
   std::string distrust_;  // of the newest failure; empty when nobody was there
+  std::string refuses_because_;
 };
 
 // One row of what an operator sees.
 struct EndpointView {
   std::string address;
   std::string incarnation;
-  std::string state;  // "connected", "idle", "failing"
+  std::string state;  // "connected", "idle", "failing", "refusing" the gateway's token or the lack of one
   int connections = 0;
   int streams = 0;
   std::uint64_t failures = 0;  // attempts to connect, since it is known
-  std::string last_error;      // empty unless failing
+  std::string last_error;      // empty unless failing or refusing
 };
 
 class EndpointTable {
@@ -108,8 +109,17 @@ class EndpointTable {
   void Reached(EndpointState& state);
   void Failed(EndpointState& state, SteadyTime started, const Status& why, const std::string& distrust = {});
 
+  // Of calls: the server takes none of the gateway's until that has another token for it. Operators hear of each change
+  // once.
+  void Refused(const Endpoint& endpoint, const std::string& why);
+  // A call to it has succeeded. Costs one load while no server refuses the gateway.
+  void Answered(const Endpoint& endpoint) {
+    if (refusing_count_.load(std::memory_order_relaxed) > 0) Takes(endpoint);
+  }
+
  private:
   void Sweep();
+  void Takes(const Endpoint& endpoint);
 
   const Clock& clock_;
   EndpointListener* listener_ = nullptr;
@@ -117,6 +127,8 @@ class EndpointTable {
   mutable std::mutex mutex_;  // Guards all below.
   std::unordered_map<std::string, std::weak_ptr<EndpointState>> states_;
   std::unordered_map<std::string, std::shared_ptr<EndpointState>> bound_;
+  std::unordered_map<std::string, std::shared_ptr<EndpointState>> refusing_;  // and those that did when last used
+  std::atomic<std::size_t> refusing_count_{0};                                // written under the mutex
   std::size_t sweep_at_ = 64;
 };
 

@@ -76,6 +76,10 @@ class UpstreamPool {
   // Whether the endpoint is reached by TLS.
   bool UsesTls(const Endpoint& endpoint) const;
 
+  // Of calls that went there; see EndpointTable.
+  void Refused(const Endpoint& endpoint, const std::string& why) { table_.Refused(endpoint, why); }
+  void Answered(const Endpoint& endpoint) { table_.Answered(endpoint); }
+
   // The endpoint is not used any more.
   void Withdraw(const std::string& address, const std::string& incarnation);
 

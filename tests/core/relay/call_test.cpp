@@ -24,6 +24,12 @@ void Echo(Recorder& stream) {
   };
 }
 
+// As Spark does when it wants a token.
+void Refuse(Recorder& stream) {
+  stream.stream->SendHeaders(
+      {{":status", "200"}, {"grpc-status", "16"}, {"grpc-message", "No authentication token provided"}}, true);
+}
+
 TEST_CASE("the driver sees who calls, whatever the client claims") {
   GatewayRig rig(Echo);
   Recorder call;
@@ -87,28 +93,93 @@ TEST_CASE("a driver with a token gets it, and the client's stays here") {
 }
 
 TEST_CASE("a driver that does not take the gateway's token is not said to refuse the caller's") {
-  const Pair::ServeFn refuse = [](Recorder& server) {
-    server.stream->SendHeaders({{":status", "200"}, {"grpc-status", "16"}, {"grpc-message", "Invalid token"}}, true);
-  };
   GatewayRig::Options options;
   options.driver_token = "drivers-own";
-  GatewayRig with_token(refuse, options);
-  Recorder call;
-  with_token.Call(call, "Config", "alice", Request("alice"));
-  CHECK(with_token.CodeOf(call) == "9");
-  CHECK(with_token.MessageOf(call).find("Nothing is wrong with your own credential") != std::string::npos);
-  CHECK(with_token.MessageOf(call).find("drivers-own") == std::string::npos);
+  GatewayRig rig(Refuse, options);
+  for (const char* method : {"Config", "/acme.Other/Say"}) {
+    CAPTURE(method);
+    Recorder call;
+    rig.Call(call, method, "alice", Request("alice"));
+    CHECK(rig.CodeOf(call) == "9");
+    CHECK(rig.MessageOf(call).find("it does not take the token that the gateway has for it") != std::string::npos);
+    CHECK(rig.MessageOf(call).find("Nothing is wrong with your own credential") != std::string::npos);
+    CHECK(rig.MessageOf(call).find("drivers-own") == std::string::npos);
+  }
   // Whoever begins anew is given what a discovery knows of the server now.
   Recorder again;
-  with_token.Call(again, "Config", "alice", Request("alice"));
-  CHECK(with_token.CodeOf(again) != "0");
-  CHECK(with_token.MessageOf(again).find("it does not take the token") != std::string::npos);
+  rig.Call(again, "Config", "alice", Request("alice"));
+  CHECK(rig.CodeOf(again) == "13");
+  CHECK(rig.MessageOf(again).find("it does not take the token") != std::string::npos);
+}
 
-  GatewayRig without(refuse);
-  Recorder other;
-  without.Call(other, "Config", "alice", Request("alice"));
-  CHECK(without.CodeOf(other) == "16");
-  CHECK(without.MessageOf(other) == "Invalid token");
+TEST_CASE("a driver that wants a token when the gateway has none is an operator's matter, not its caller's") {
+  GatewayRig::Options options;
+  options.has_audit = true;
+  std::atomic<bool> is_refusing = true;
+  Pair::ServeFn refuse = Refuse;
+  SUBCASE("in a response of trailers alone, as Spark says it") {}
+  SUBCASE("after its headers") {
+    refuse = [](Recorder& server) {
+      server.stream->SendHeaders(kHead, false);
+      server.stream->SendEnd({{"grpc-status", "16"}, {"grpc-message", "No authentication token provided"}});
+    };
+  }
+  SUBCASE("in HTTP's terms, as a proxy before it does") {
+    refuse = [](Recorder& server) {
+      server.stream->SendHeaders({{":status", "401"}, {"content-type", "text/html"}}, false);
+      server.stream->SendData(Piece::Copy("<p>No authentication token provided"));
+      server.stream->SendEnd({});
+    };
+  }
+  GatewayRig rig([&](Recorder& server) { is_refusing ? refuse(server) : Echo(server); }, options);
+  const auto refusals = [&] {
+    for (const FamilySnapshot& family : rig.metrics.Snapshot()) {
+      if (family.name == "spark_gateway_refused_by_drivers_total") return family.series.front().value;
+    }
+    return 0.0;
+  };
+  Recorder call, other;
+  rig.Call(call, "Config", "alice", Request("alice"));
+  CHECK(rig.CodeOf(call) == "9");
+  const std::string said = rig.MessageOf(call);
+  CHECK(said.starts_with("The driver " + rig.driver.address + " refuses the gateway: it wants a token, and"));
+  CHECK(said.find("No authentication") == std::string::npos);
+  CHECK(said.find("[call ") != std::string::npos);
+  CHECK(rig.Audit(2)[1] ==
+        "call_refused /spark.connect.SparkConnectService/Config by=alice refused_by=upstream "
+        "code=FAILED_PRECONDITION operation=");
+  CHECK(refusals() == 1);
+  const auto view = [&] { return rig.table.Snapshot().front(); };
+  CHECK(view().state == "refusing");
+  CHECK(view().last_error == "it wants a token, and the gateway has none for it");
+
+  // Another service may know callers in its own way.
+  rig.Call(other, "/acme.Other/Say", "alice", Request("alice"));
+  const bool is_http = other.WaitFor([&] { return other.is_closed; }) && other.headers.Get(":status") == "401";
+  CHECK((is_http || rig.CodeOf(other) == "16"));
+  CHECK(refusals() == 1);
+  CHECK(view().state == "refusing");
+
+  is_refusing = false;
+  Recorder late, anew;
+  rig.Call(late, "Config", "alice", Request("alice"));
+  CHECK(rig.CodeOf(late) == "13");
+  CHECK(rig.MessageOf(late).find("it wants a token, and the gateway has none") != std::string::npos);
+  const std::string session = "99112233-4455-6677-8899-aabbccddeeff";
+  rig.Call(anew, "Config", "alice", Framed(Field(1, session) + Field(2, Field(1, "alice"))));
+  CHECK(rig.CodeOf(anew) == "0");
+  CHECK(view().state == "connected");
+  CHECK(view().last_error.empty());
+}
+
+TEST_CASE("without an auth step callers' credentials go to the driver, and its answers come back as they are") {
+  GatewayRig::Options options;
+  options.has_auth = false;
+  GatewayRig rig(Refuse, options);
+  Recorder call;
+  rig.Call(call, "Config", "alice", Request("alice"));
+  CHECK(rig.CodeOf(call) == "16");
+  CHECK(rig.MessageOf(call) == "No authentication token provided");
 }
 
 TEST_CASE("who takes the client's word stamps what it claims") {

@@ -130,6 +130,11 @@ TEST_CASE("trailers without a code of gRPC's are UNKNOWN") {
     CHECK(CodeOfTrailers({{"grpc-status", bad}}) == StatusCode::kUnknown);
   }
   CHECK(CodeOfTrailers({}) == StatusCode::kUnknown);
+  CHECK(CodeOfHead({{":status", "200"}, {"grpc-status", "16"}}, true) == StatusCode::kUnauthenticated);
+  CHECK(CodeOfHead({{":status", "200"}, {"grpc-status", "16"}}, false) == StatusCode::kOk);
+  CHECK(CodeOfHead({{":status", "200"}}, true) == StatusCode::kUnknown);
+  CHECK(CodeOfHead({{":status", "401"}}, false) == StatusCode::kUnauthenticated);
+  CHECK(CodeOfHead({{":status", "401"}, {"grpc-status", "7"}}, true) == StatusCode::kPermissionDenied);
 }
 
 }  // namespace

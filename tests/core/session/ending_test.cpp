@@ -214,6 +214,34 @@ TEST_CASE("another incarnation is noticed when the discovery publishes it, thoug
   CHECK(IsChanged("INTERNAL: " + running.cut().message()));
 }
 
+TEST_CASE("a token that one key's server refuses leaves another key's at the same address alone") {
+  SessionsRig rig(kDiscovered);
+  const auto has_token = [&](const char* token) { rig.DiscoveryHas({{.address = "a:1", .token = Secret(token)}}); };
+  const auto token_of = [&](const std::string& session, const std::string& subject) {
+    Caller caller(rig, "Config", session, {.subject = subject});
+    const std::string said = caller.server();
+    const std::string token = said == "a:1" ? caller.ticket().endpoint().token.Reveal() : said;
+    caller.Finish();
+    return token;
+  };
+  has_token("old");
+  Caller alice(rig, "Config", kS1, {.subject = "alice"});
+  CHECK(alice.server() == "a:1");
+  has_token("new");
+  Caller bob(rig, "Config", kS2, {.subject = "bob"});
+  CHECK(bob.server() == "a:1");
+
+  rig.On(0, [&] { alice.ticket().LoseServer("it does not take the token"); });
+  rig.Sweep();
+  CHECK(IsChanged("INTERNAL: " + alice.cut().message()));
+  CHECK_FALSE(bob.is_cut());
+  bob.Finish();
+  CHECK(IsChanged(token_of(kS1, "alice")));
+  CHECK(token_of(kS2, "bob") == "new");
+  CHECK(token_of(kS3, "alice") == "new");
+  CHECK(rig.sessions->List().size() == 2);
+}
+
 TEST_CASE("a server that is missing from a snapshot keeps its sessions and gets no new ones") {
   SessionsRig rig(kDiscovered);
   rig.DiscoveryHas({{.address = "a:1"}});

@@ -12,7 +12,7 @@ from pyspark.sql.connect.proto import base_pb2, base_pb2_grpc
 
 import canary
 import gateway
-from processes import environment_of
+from processes import environment_of, wait_until
 from sessions import driver_pid, session
 from spark_server import connect_url
 
@@ -95,6 +95,31 @@ class Drivers(gateway.GatewayTest):
         other = gateway.Gateway(config, folder)
         self.addCleanup(other.close)
         self.assertEqual(self.query(other.url(user_id="alice")), 42)
+
+    def test_a_token_that_the_gateway_has_not_is_its_operators_matter_until_a_discovery_has_it(self):
+        folder = self.enterContext(tempfile.TemporaryDirectory(prefix="sgw-e2e-"))
+        config = self.static(folder, self.token)
+        servers = pathlib.Path(folder, "servers.yaml")
+        servers.write_text(json.dumps({"default": [self.address]}))
+        config["plugins"]["drivers"] = {"use": "discovery_file", "path": "servers.yaml"}
+        other = gateway.Gateway(config, folder)
+        self.addCleanup(other.close)
+        for _ in range(2):
+            with self.assertRaisesRegex(PySparkException, "wants a token, and the gateway has none for it") as caught:
+                self.query(other.url(user_id="alice"))
+            self.assertNotIn("UNAUTHENTICATED", str(caught.exception))
+            self.assertNotIn("No authentication token provided", str(caught.exception))
+        self.assertEqual([one["state"] for one in other.ask("endpoints")["endpoints"]], ["refusing"])
+        self.assertEqual(other.log_tail(1000).count("wants a token"), 1)  # What goes on is no news.
+        servers.write_text(json.dumps({"default": [{"address": self.address, "token_file": "token"}]}))
+        wait_until(lambda: self.is_served(other), 30, "the token to be known")
+        self.assertNotEqual(other.ask("endpoints")["endpoints"][0]["state"], "refusing")
+
+    def is_served(self, other):
+        try:
+            return self.query(other.url(user_id="alice")) == 42
+        except PySparkException:
+            return False
 
     def test_a_wrong_token_of_the_gateways_is_not_said_to_be_the_callers(self):
         folder = self.enterContext(tempfile.TemporaryDirectory(prefix="sgw-e2e-"))
