@@ -47,6 +47,7 @@ std::string TextOf(const Binding& binding) {
   json.Member("incarnation", binding.incarnation).Member("lease_id", binding.lease_id);
   if (binding.tls != Tls::kConfigured) json.Member("tls", static_cast<int>(binding.tls));
   if (!binding.server_name.empty()) json.Member("server_name", binding.server_name);
+  if (binding.has_credentials) json.Member("has_credentials", true);
   json.Member("source", binding.source);
   json.Member("created_ns", std::chrono::nanoseconds(binding.created.time_since_epoch()).count());
   return std::move(json.EndObject()).Text();
@@ -86,6 +87,7 @@ std::optional<std::variant<Binding, Tombstone>> ReadBinding(std::string_view tex
   binding.incarnation = json.String("/incarnation");
   if (const std::int64_t tls = json.Integer("/tls"); tls >= 0 && tls <= SGW_TLS_ON) binding.tls = static_cast<Tls>(tls);
   binding.server_name = json.String("/server_name");
+  binding.has_credentials = json.Bool("/has_credentials");
   binding.lease_id = json.String("/lease_id");
   binding.source = json.String("/source");
   binding.created = WallTime(std::chrono::nanoseconds(json.Integer("/created_ns")));

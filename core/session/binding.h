@@ -26,8 +26,9 @@ struct Binding {
   std::string incarnation;
   Tls tls = Tls::kConfigured;
   std::string server_name;
-  std::string lease_id;  // empty for a discovered server
-  std::string source;    // name of the instance that gave the server
+  bool has_credentials = false;  // the server was sent a token, or headers of its own
+  std::string lease_id;          // empty for a discovered server
+  std::string source;            // name of the instance that gave the server
   WallTime created{};
   friend bool operator==(const Binding&, const Binding&) = default;
 };

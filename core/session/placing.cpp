@@ -25,6 +25,10 @@ Status Full(const SessionTable& table) {
                            " sessions. Try again later, or ask its operator.");
 }
 
+Status IsAskedFor() {
+  return Unavailable("The gateway has just started and asks for the server of this session.", RetryIn(1s));
+}
+
 // What cleans up, or says what went wrong, is free.
 bool IsFree(SparkMethod method) {
   using enum SparkMethod;
@@ -89,10 +93,7 @@ void Placing::Drop() {
 void Placing::Known(SessionTable::Entered entered) {
   entered_ = std::move(entered);
   route_ = entered_.route;
-  if (!entered_.session->server->is_confirmed()) {
-    return Refuse(Unavailable("The gateway has just started and asks for the server of this session.", RetryIn(1s)),
-                  "session");
-  }
+  if (!entered_.session->server->is_confirmed()) return Refuse(IsAskedFor(), "session");
   if (const Status conflict = CheckHeaders(); !conflict.ok()) return Refuse(conflict, "session");
   if (entered_.is_check_due) return AskAgain();
   Take();
@@ -194,6 +195,8 @@ void Placing::Claimed(Result<ServerPtr> server) {
     const bool is_nothing = wanted_.is_reattach && server.status().code() == StatusCode::kNotFound;
     return Refuse(is_nothing ? Gone() : server.status(), "session");
   }
+  // Another session of the key was there before a restart.
+  if (!(*server)->is_confirmed()) return Refuse(IsAskedFor(), "session");
   // Others may have been bound while this one waited.
   if (table_.is_full()) return TooMany(Full(table_));
   // A stream is counted for what is bound, whoever is still there to take it.

@@ -1,6 +1,7 @@
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
+#include <optional>
 
 #include "core/session/servers.h"
 
@@ -28,6 +29,8 @@ struct Servers::Confirmation {
   Ask ask;
   Timer timer;
   SteadyTime since;
+  bool has_credentials = false;             // the server had; they are not written down
+  std::optional<SteadyTime> missing_since;  // since when its discovery knows nothing of it
 };
 
 ServerPtr Servers::Restore(const Binding& binding) {
@@ -50,6 +53,7 @@ ServerPtr Servers::Restore(const Binding& binding) {
     endpoint.server_name = binding.server_name;
     const auto server = std::make_shared<BoundServer>(
         binding.sharing_key, endpoint, pipeline_->generation().Find(binding.source), binding.source, binding.lease_id);
+    confirmation->has_credentials = binding.has_credentials;
     server->is_confirmed_ = false;
     server->was_claimed_ = true;
     server->was_used_ = true;
@@ -77,10 +81,22 @@ ServerPtr Servers::Restore(const Binding& binding) {
 
 void Servers::Confirm(const std::shared_ptr<Confirmation>& confirmation) {
   const ServerPtr& server = confirmation->server;
+  {
+    // Its sessions may have ended meanwhile.
+    const std::lock_guard lock(mutex_);
+    const auto at = servers_.find(server->key);
+    if (at == servers_.end() || at->second != server) {
+      confirmations_.erase(confirmation);
+      return;
+    }
+  }
   const StepKind kind = server->is_leased() ? StepKind::kHotPool : StepKind::kDiscovery;
   if (!server->source || server->source->tag().kind != kind) {
-    if (!server->is_leased()) return Confirmed(confirmation, nullptr);
-    Lose({server}, "the pool that it came from is not configured any more");
+    if (server->is_leased()) {
+      Lose({server}, "the pool that it came from is not configured any more");
+    } else if (confirmation->has_credentials) {
+      Lose({server}, "the discovery that had its token is not configured any more");
+    }
     return Confirmed(confirmation, nullptr);
   }
   const auto done = [this, weak = std::weak_ptr(confirmation)](PluginAnswer answer) {
@@ -91,7 +107,7 @@ void Servers::Confirm(const std::shared_ptr<Confirmation>& confirmation) {
                 : server->source->Resolve(confirmation->facts, &confirmation->identity, confirmation->route, done);
   if (!ask.is_pending()) return;
   confirmation->ask = std::move(ask);
-  if (server->is_leased()) return;
+  if (server->is_leased() || confirmation->has_credentials) return;
   confirmation->timer = services_.control.StartTimer(kPatience, [this, weak = std::weak_ptr(confirmation)] {
     if (const auto self = weak.lock()) Confirmed(self, nullptr);
   });
@@ -118,8 +134,8 @@ void Servers::OnConfirmed(const std::shared_ptr<Confirmation>& confirmation, Plu
     if (same != all.end()) return Confirmed(confirmation, &*same);
     const bool is_replaced =
         std::any_of(all.begin(), all.end(), [&](const Endpoint& e) { return e.address == server->address; });
-    // Missing from a snapshot is not gone.
-    if (is_replaced) Lose({server}, "another server took its address");
+    if (!is_replaced) return OnMissing(confirmation);
+    Lose({server}, "another server took its address");
     return Confirmed(confirmation, nullptr);
   }
   const auto* status = std::get_if<Status>(&answer);
@@ -127,8 +143,30 @@ void Servers::OnConfirmed(const std::shared_ptr<Confirmation>& confirmation, Plu
     Lose({server}, "it did not survive the restart of the gateway");
     return Confirmed(confirmation, nullptr);
   }
-  const bool is_over = !status || (!server->is_leased() && Now() - confirmation->since > kPatience);
-  if (is_over) return Confirmed(confirmation, nullptr);
+  if (!status) return OnMissing(confirmation);
+  const bool is_over =
+      !server->is_leased() && !confirmation->has_credentials && Now() - confirmation->since > kPatience;
+  is_over ? Confirmed(confirmation, nullptr) : AskAgain(confirmation);
+}
+
+// Missing from a snapshot is not gone. But what a server wants to be sent is known to its discovery only: without it no
+// call goes there, and its sessions wait as they would for a server that cannot be reached.
+void Servers::OnMissing(const std::shared_ptr<Confirmation>& confirmation) {
+  const ServerPtr server = confirmation->server;
+  if (!confirmation->has_credentials) return Confirmed(confirmation, nullptr);
+  if (!confirmation->missing_since) {
+    confirmation->missing_since = Now();
+    spdlog::warn(
+        "the server {} had a token, and '{}' does not know that server since the gateway was started again: "
+        "its sessions wait for sessions.lost_after, and are lost then",
+        server->address, server->source_name);
+  }
+  if (Now() - *confirmation->missing_since < config_.lost_after) return AskAgain(confirmation);
+  Lose({server}, "its discovery does not know it since the gateway was started again, and so its token is not known");
+  Confirmed(confirmation, nullptr);
+}
+
+void Servers::AskAgain(const std::shared_ptr<Confirmation>& confirmation) {
   confirmation->timer = services_.control.StartTimer(kAskAgainAfter, [this, weak = std::weak_ptr(confirmation)] {
     if (const auto self = weak.lock()) Confirm(self);
   });

@@ -171,6 +171,7 @@ std::string SessionTable::TextFor(const SessionEntry& session) {
                         .incarnation = server.incarnation,
                         .tls = endpoint->tls,
                         .server_name = endpoint->server_name,
+                        .has_credentials = !endpoint->token.empty() || !endpoint->headers.set.empty(),
                         .lease_id = server.lease_id,
                         .source = server.source_name,
                         .created = services_.clock->Wall()});

@@ -104,6 +104,7 @@ TEST_CASE("a binding and a tombstone read as they were written") {
                         .incarnation = "i",
                         .tls = Tls::kOff,
                         .server_name = "driver.acme.com",
+                        .has_credentials = true,
                         .lease_id = "lease",
                         .source = "pool1",
                         .created = WallTime(123456789us)};
