@@ -107,6 +107,7 @@ Result<TokenTable> ReadTokens(const std::string& text) {
 
 Token::Token(const TokenSettings& settings, Host& host)
     : path_(host.Path(settings.path)),
+      delegation_(settings.delegation),
       host_(host),
       unknown_(host.MakeCounter("spark_gateway_auth_token_unknown_total",
                                 "Bearer tokens that were not known or had expired.")),
@@ -156,7 +157,7 @@ AuthAnswer Token::Authenticate(const AuthCall& call) {
     unknown_.Add();
     return Unauthenticated("Your token has expired. Ask for a new one, and put it into the URL: ;token=<token>");
   }
-  return found->second;
+  return Acting(delegation_, call).Apply(found->second);
 }
 
 std::string Token::Describe() const {

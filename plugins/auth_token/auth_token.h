@@ -1,20 +1,24 @@
 // Token knows callers by bearer tokens whose hashes are in a file.
 #pragma once
 
+#include <sgw/delegation.h>
 #include <sgw/plugin.h>
 
 #include <atomic>
 #include <map>
 #include <memory>
 #include <string>
+#include <vector>
 
 namespace sgw::plugins {
 
 struct TokenSettings {
   std::string path;
+  std::vector<Delegation> delegation;
 
   static constexpr auto kSchema = Settings(
-      Setting("path", &TokenSettings::path, "The file of tokens; `spark-gateway token add` writes it.", kRequired));
+      Setting("path", &TokenSettings::path, "The file of tokens; `spark-gateway token add` writes it.", kRequired),
+      Setting("delegation", &TokenSettings::delegation, kDelegationDoc));
 };
 
 // The file's content: SHA-256 of a token, in lower-case hexadecimal, to whom it belongs.
@@ -36,6 +40,7 @@ class Token : public Authenticator {
   Status Load();
 
   const std::string path_;
+  const std::vector<Delegation> delegation_;
   Host& host_;
   const Counter unknown_;
   const Gauge tokens_;

@@ -54,6 +54,28 @@ TEST_CASE("a token that has expired is refused") {
         sgw::StatusCode::kUnauthenticated);
 }
 
+TEST_CASE("a service may act for people, of whom it says one, and nobody else may") {
+  TokenFile file;
+  file.Write("- {sha256: " + std::string(kSecretHash) + ", subject: playground, groups: [ads]}\n");
+  TestHost host;
+  const auto ask = [&](const std::string& services, const std::string& person) {
+    PluginUnderTest auth(host, Source(),
+                         R"({"path": ")" + file.path + R"(", "delegation": [{"services": [")" + services +
+                             R"("], "groups": ["play-users"]}]})");
+    REQUIRE(auth.Start().Wait().ok());
+    auto call = CallFrom("").Header("authorization", "Bearer secret");
+    if (!person.empty()) call.Header("x-spark-act-for", person);
+    return auth.Authenticate(call).now();
+  };
+  const auto carol = ask("playground", "carol");
+  REQUIRE(carol.get<sgw::Identity>());
+  CHECK(carol.get<sgw::Identity>()->subject == "carol");
+  CHECK(carol.get<sgw::Identity>()->actor == "playground");
+  CHECK(carol.get<sgw::Identity>()->groups == std::vector<std::string>{"play-users"});
+  CHECK(ask("playground", "").get<sgw::Identity>()->subject == "playground");
+  CHECK(ask("another", "carol").status().code() == sgw::StatusCode::kPermissionDenied);
+}
+
 TEST_CASE("a time that is too far away to count is far away") {
   TokenFile file;
   for (const auto& [year, is_good] : std::map<std::string, bool>{{"2300", true}, {"9999", true}, {"1600", false}}) {

@@ -1,82 +1,38 @@
 #!/usr/bin/env python3
 """Callers with tokens of a real OpenID provider, through the real gateway, to a scripted Spark Connect server."""
 
-import contextlib
-import json
-import os
 import pathlib
 import sys
-import tempfile
 import time
 import unittest
-import uuid
 
 import grpc
-from pyspark.sql.connect.proto import base_pb2, base_pb2_grpc
 
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path += [str(HERE), str(HERE.parent / "spark")]
 import canary  # noqa: E402
-from gateway import Gateway  # noqa: E402
-from processes import Process, wait_until  # noqa: E402
+from callers import Callers  # noqa: E402
+from processes import wait_until  # noqa: E402
 from provider import Provider  # noqa: E402
 
 CLIENTS = {"alice": ["ads", "ml"], "bob": ["ads"], "playground": ["services"]}
 
 
-class Oidc(unittest.TestCase):
+class Oidc(Callers):
     def setUp(self):
-        folder = tempfile.TemporaryDirectory(prefix="sgw-identity-")
-        self.addCleanup(folder.cleanup)
-        self.folder = folder.name
+        super().setUp()
         self.provider = Provider(self.folder, CLIENTS)
         self.addCleanup(self.provider.stop)
-        driver = Process([os.environ["SGW_SCRIPTED_SERVER"]], os.path.join(self.folder, "driver.log"))
-        self.addCleanup(driver.stop)
-        self.driver = driver.wait_for_line(r"started at: (\S+)", 20).group(1)
 
     def serve(self, **oidc):
-        settings = {"use": "auth_oidc", "issuer": self.provider.issuer, "audiences": ["spark-gateway"],
-                    "refresh_floor": "1s", "leeway": "0s", **oidc}
-        gateway = Gateway({
-            "plugins": {"portal": settings,
-                        "drivers": {"use": "discovery_static", "namespaces": {"default": [self.driver]}},
-                        "trail": {"use": "audit_jsonl", "path": os.path.join(self.folder, "audit.jsonl")},
-                        "meters": {"use": "metrics_prometheus"}},
-            "pipeline": [{"auth": "portal"}, {"discovery": "drivers"}, {"audit": "trail"}, {"metrics": "meters"}]})
-        self.addCleanup(gateway.close)
-        self.gateway = gateway
-        return gateway
-
-    def call(self, token=None, session=None, metadata=(), channel=None):
-        """The code and the sentence that a Config call ends with, on a channel of its own unless there is one."""
-        if token:
-            metadata = [("authorization", f"Bearer {token}"), *metadata]
-        request = base_pb2.ConfigRequest(session_id=session or str(uuid.uuid4()))
-        request.operation.get.keys.append("spark.x")
-        with contextlib.nullcontext(channel) if channel else grpc.insecure_channel(self.gateway.address) as channel:
-            try:
-                base_pb2_grpc.SparkConnectServiceStub(channel).Config(request, metadata=metadata, timeout=30)
-                return grpc.StatusCode.OK, ""
-            except grpc.RpcError as error:
-                return error.code(), error.details()
-
-    def assert_code(self, code, answer):
-        self.assertEqual(answer[0], code, f"{answer[1]}\n{self.gateway.log_tail()}")
-
-    def records(self):
-        self.gateway.stop()
-        return [json.loads(line) for line in pathlib.Path(self.folder, "audit.jsonl").read_text().splitlines()]
-
-    def tearDown(self):
-        """No token stands in what the driver was sent, either."""
-        canary.look_into(pathlib.Path(self.folder))
+        return super().serve({"use": "auth_oidc", "issuer": self.provider.issuer, "audiences": ["spark-gateway"],
+                              "refresh_floor": "1s", "leeway": "0s", **oidc})
 
     def test_tokens_of_both_algorithms_say_who_calls(self):
         self.serve()
         self.assert_code(grpc.StatusCode.OK, self.call(self.provider.token("alice")))
         self.assert_code(grpc.StatusCode.OK, self.call(self.provider.token("bob", algorithm="RS256")))
-        opened = [one for one in self.records() if one["event"] == "session_opened"]
+        opened = self.records("session_opened")
         self.assertEqual([(one["subject"], one["groups"]) for one in opened],
                          [("alice", ["ads", "ml"]), ("bob", ["ads"])])
 
@@ -139,7 +95,7 @@ class Oidc(unittest.TestCase):
         acting = [("x-spark-act-for", "carol")]
         self.assert_code(grpc.StatusCode.OK, self.call(self.provider.token("playground"), metadata=acting))
         self.assert_code(grpc.StatusCode.PERMISSION_DENIED, self.call(self.provider.token("bob"), metadata=acting))
-        opened = [one for one in self.records() if one["event"] == "session_opened"]
+        opened = self.records("session_opened")
         self.assertEqual([(one["subject"], one["actor"], one["groups"]) for one in opened],
                          [("carol", "playground", ["play"])])
 

@@ -194,9 +194,10 @@ def warm_servers(size, spark=None):
             "ready_line": "Spark Connect server started at: {address}"}
 
 
-def add_token(tokens, subject):
+def add_token(tokens, subject, *groups):
     """A new token for `subject` in the file `tokens`."""
-    added = subprocess.run([BINARY, "token", "add", "--file", tokens, "--subject", subject],
+    words = [word for group in groups for word in ("--group", group)]
+    added = subprocess.run([BINARY, "token", "add", "--file", tokens, "--subject", subject, *words],
                            check=True, capture_output=True, text=True, timeout=20)
     return canary.keep(added.stdout.split()[-1])
 
