@@ -581,8 +581,8 @@ class Words(unittest.TestCase):
                 for one in [command, *(f"spark-gateway {found}" for found in re.findall(r"`(sessions [^`]+)`", remark))]:
                     with self.subTest(document=str(document.relative_to(ROOT)), command=one):
                         seen.add(self.does_what_it_says(one, served, folder))
-        self.assertEqual(seen, {"serve", "check", "check --deep", "sessions", "sessions end", "pools", "plugins", "config",
-                                "token", "token add", "curl", "tools"})
+        self.assertEqual(seen, {"serve", "check", "check --deep", "endpoints", "sessions", "sessions end", "pools", "plugins",
+                                "config", "token", "token add", "curl", "tools"})
 
     def does_what_it_says(self, command, served, folder):
         """Which kind of a command it is."""
