@@ -2,7 +2,6 @@
 
 #include <openssl/evp.h>
 #include <sgw/wall_time.h>
-#include <yaml-cpp/eventhandler.h>
 #include <yaml-cpp/yaml.h>
 
 #include <cerrno>
@@ -35,28 +34,6 @@ std::optional<WallTime> TimeOf(const std::string& text) {
   return WallTimeAt(timegm(&parts));
 }
 
-// Hears a document and keeps nothing.
-struct Deaf : YAML::EventHandler {
-  void OnDocumentStart(const YAML::Mark&) override {}
-  void OnDocumentEnd() override {}
-  void OnNull(const YAML::Mark&, YAML::anchor_t) override {}
-  void OnAlias(const YAML::Mark&, YAML::anchor_t) override {}
-  void OnScalar(const YAML::Mark&, const std::string&, YAML::anchor_t, const std::string&) override {}
-  void OnSequenceStart(const YAML::Mark&, const std::string&, YAML::anchor_t, YAML::EmitterStyle::value) override {}
-  void OnSequenceEnd() override {}
-  void OnMapStart(const YAML::Mark&, const std::string&, YAML::anchor_t, YAML::EmitterStyle::value) override {}
-  void OnMapEnd() override {}
-};
-
-// A parser stops at the end of the first document.
-bool HasMore(const std::string& text) {
-  std::istringstream stream(text);
-  YAML::Parser parser(stream);
-  Deaf deaf;
-  parser.HandleNextDocument(deaf);
-  return static_cast<bool>(parser);
-}
-
 Status Wrong(const YAML::Node& node, const std::string& why) {
   return InvalidArgument("line " + std::to_string(node.Mark().line + 1) + ": " + why);
 }
@@ -66,10 +43,10 @@ Status Wrong(const YAML::Node& node, const std::string& why) {
 Result<TokenTable> ReadTokens(const std::string& text) {
   TokenTable table;
   try {
-    const YAML::Node root = YAML::Load(text);
-    if (HasMore(text))
-      return InvalidArgument("line 1: behind its first document the file has more, which nobody reads");
-    if (root.IsNull()) return table;
+    const std::vector<YAML::Node> documents = YAML::LoadAll(text);
+    if (documents.size() > 1) return Wrong(documents[1], "the file has more than one document");
+    if (documents.empty() || documents[0].IsNull()) return table;
+    const YAML::Node& root = documents[0];
     if (!root.IsSequence()) return Wrong(root, "the file is a list of `- {sha256: ..., subject: ...}`");
     for (const YAML::Node& one : root) {
       if (!one.IsMap()) return Wrong(one, "an entry is {sha256: ..., subject: ..., groups: [...], expires: ...}");

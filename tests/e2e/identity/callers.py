@@ -15,6 +15,17 @@ from processes import Process
 from pyspark.sql.connect.proto import base_pb2, base_pb2_grpc
 
 
+def config_call(channel, metadata=(), session=None):
+    """The code and the sentence that a Config call ends with, of a session of its own unless there is one."""
+    request = base_pb2.ConfigRequest(session_id=session or str(uuid.uuid4()))
+    request.operation.get.keys.append("spark.x")
+    try:
+        base_pb2_grpc.SparkConnectServiceStub(channel).Config(request, metadata=metadata, timeout=30)
+        return grpc.StatusCode.OK, ""
+    except grpc.RpcError as error:
+        return error.code(), error.details()
+
+
 class Callers(unittest.TestCase):
     """`serve` first, then `call`; the audit is read last."""
 
@@ -42,14 +53,8 @@ class Callers(unittest.TestCase):
         """The code and the sentence that a Config call ends with, on a channel of its own unless there is one."""
         if token:
             metadata = [("authorization", f"Bearer {token}"), *metadata]
-        request = base_pb2.ConfigRequest(session_id=session or str(uuid.uuid4()))
-        request.operation.get.keys.append("spark.x")
         with contextlib.nullcontext(channel) if channel else grpc.insecure_channel(self.gateway.address) as channel:
-            try:
-                base_pb2_grpc.SparkConnectServiceStub(channel).Config(request, metadata=metadata, timeout=30)
-                return grpc.StatusCode.OK, ""
-            except grpc.RpcError as error:
-                return error.code(), error.details()
+            return config_call(channel, metadata, session)
 
     def assert_code(self, code, answer):
         self.assertEqual(answer[0], code, f"{answer[1]}\n{self.gateway.log_tail()}")

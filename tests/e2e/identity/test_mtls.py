@@ -19,6 +19,7 @@ from pyspark.sql.connect.proto import base_pb2, base_pb2_grpc
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path += [str(HERE), str(HERE.parent / "spark")]
 from authority import Authority, replace  # noqa: E402
+from callers import config_call  # noqa: E402
 from gateway import BINARY, Gateway  # noqa: E402
 from processes import Process, wait_until  # noqa: E402
 
@@ -68,16 +69,6 @@ class Mtls(unittest.TestCase):
         self.addCleanup(channel.close)
         return channel
 
-    def call(self, channel):
-        """The code and the sentence that a Config call ends with."""
-        request = base_pb2.ConfigRequest(session_id=str(uuid.uuid4()))
-        request.operation.get.keys.append("spark.x")
-        try:
-            base_pb2_grpc.SparkConnectServiceStub(channel).Config(request, timeout=30)
-            return grpc.StatusCode.OK, ""
-        except grpc.RpcError as error:
-            return error.code(), error.details()
-
     def assert_code(self, code, answer):
         self.assertEqual(answer[0], code, f"{answer[1]}\n{self.gateway.log_tail()}")
 
@@ -101,10 +92,10 @@ class Mtls(unittest.TestCase):
 
     def test_a_certificate_says_who_calls_and_without_one_nobody_does(self):
         self.serve()
-        self.assert_code(grpc.StatusCode.OK, self.call(self.channel(self.workload())))
+        self.assert_code(grpc.StatusCode.OK, config_call(self.channel(self.workload())))
         strangers = Authority(self.folder / "strangers", "strangers")
         for own in (None, strangers.issue("URI:spiffe://acme.com/etl"), self.clients.issue("URI:spiffe://acme.com/etl", days=-1)):
-            self.assert_code(grpc.StatusCode.UNAVAILABLE, self.call(self.channel(own)))
+            self.assert_code(grpc.StatusCode.UNAVAILABLE, config_call(self.channel(own)))
         self.logged("client_certificate: clients come without a certificate")
         self.assertIn('spark_gateway_connection_incidents_total{reason="client_certificate"}', self.metrics())
         self.gateway.stop()
@@ -114,30 +105,30 @@ class Mtls(unittest.TestCase):
 
     def test_where_it_is_optional_a_caller_without_one_is_the_next_steps(self):
         self.serve("optional")
-        self.assert_code(grpc.StatusCode.OK, self.call(self.channel(self.workload())))
-        self.assert_code(grpc.StatusCode.UNAUTHENTICATED, self.call(self.channel()))
+        self.assert_code(grpc.StatusCode.OK, config_call(self.channel(self.workload())))
+        self.assert_code(grpc.StatusCode.UNAUTHENTICATED, config_call(self.channel()))
 
     def test_a_revoked_certificate_is_refused_on_an_open_connection_and_running_streams_go_on(self):
         self.serve()
         bad, good = self.workload("bad"), self.workload("good")
         revoked, other = self.channel(bad), self.channel(good)
-        self.assert_code(grpc.StatusCode.OK, self.call(revoked))
-        self.assert_code(grpc.StatusCode.OK, self.call(other))
+        self.assert_code(grpc.StatusCode.OK, config_call(revoked))
+        self.assert_code(grpc.StatusCode.OK, config_call(other))
         stream = self.stream(revoked)
         replace(self.paths["ca.crl"], self.clients.revocation_list(bad[0]))
         self.logged("mtls: the changed TLS files are in use")
-        code, sentence = self.call(revoked)
+        code, sentence = config_call(revoked)
         self.assertEqual(code, grpc.StatusCode.UNAUTHENTICATED, sentence)
         self.assertIn("Your certificate is not accepted any more (certificate revoked).", sentence)
         self.assertEqual(len(list(stream)), 3, "the rest: two responses and ResultComplete")
-        self.assert_code(grpc.StatusCode.UNAVAILABLE, self.call(revoked))  # A new connection, refused.
-        self.assert_code(grpc.StatusCode.OK, self.call(other))
-        self.assert_code(grpc.StatusCode.OK, self.call(self.channel(good)))
+        self.assert_code(grpc.StatusCode.UNAVAILABLE, config_call(revoked))  # A new connection, refused.
+        self.assert_code(grpc.StatusCode.OK, config_call(other))
+        self.assert_code(grpc.StatusCode.OK, config_call(self.channel(good)))
 
     def test_another_authority_ends_old_connections_and_lets_in_its_own(self):
         self.serve()
         old = self.channel(self.workload())
-        self.assert_code(grpc.StatusCode.OK, self.call(old))
+        self.assert_code(grpc.StatusCode.OK, config_call(old))
         successors = Authority(self.folder / "successors", "successors")
         # A list of the old authority is none of the new one's: first both, as a rotation does.
         both = self.folder / "both.crl"
@@ -145,13 +136,13 @@ class Mtls(unittest.TestCase):
                         + pathlib.Path(successors.revocation_list()).read_text())
         replace(self.paths["ca.crl"], both)
         self.logged("mtls: the changed TLS files are in use", 1)
-        self.assert_code(grpc.StatusCode.OK, self.call(old))
+        self.assert_code(grpc.StatusCode.OK, config_call(old))
         replace(self.paths["ca.crt"], successors.certificate)
         self.logged("mtls: the changed TLS files are in use", 2)
-        code, sentence = self.call(old)
+        code, sentence = config_call(old)
         self.assertEqual(code, grpc.StatusCode.UNAUTHENTICATED, sentence)
         self.assertIn("Connect again with one that is.", sentence)
-        self.assert_code(grpc.StatusCode.OK, self.call(self.channel(successors.issue("URI:spiffe://acme.com/etl"))))
+        self.assert_code(grpc.StatusCode.OK, config_call(self.channel(successors.issue("URI:spiffe://acme.com/etl"))))
 
     def test_a_renewed_certificate_is_taken_up_while_a_stream_runs(self):
         self.serve()
@@ -167,7 +158,7 @@ class Mtls(unittest.TestCase):
         self.assertNotEqual(self.presented(), old)
         self.assertIn('spark_gateway_tls_stale{name="mtls"} 0', self.metrics())
         self.assertEqual(len(list(stream)), 3)
-        self.assert_code(grpc.StatusCode.OK, self.call(channel))
+        self.assert_code(grpc.StatusCode.OK, config_call(channel))
 
     def presented(self):
         own = self.workload()
@@ -186,7 +177,7 @@ class Mtls(unittest.TestCase):
             replace(self.paths["ca.crl"], nonsense)
             wait_until(lambda: f'result="broken"}} {round_number}' in self.metrics(), 20, "the file to be read")
         self.assertEqual(self.logged("cannot use the revocation list"), 1)
-        self.assert_code(grpc.StatusCode.OK, self.call(self.channel(self.workload())))
+        self.assert_code(grpc.StatusCode.OK, config_call(self.channel(self.workload())))
         replace(self.paths["ca.crl"], self.clients.revocation_list())
         self.logged("mtls: the changed TLS files are in use")
 
