@@ -34,7 +34,14 @@ std::uint64_t Servers::Claim(const Wanted& wanted, const CallContext& context, D
       at_once = Unavailable("The gateway is being stopped.", RetryIn(5s));
     } else if (server != servers_.end()) {
       const bool is_theirs = !wanted.is_reattach || is_expected || !server->second->was_claimed_;
-      at_once = is_theirs ? Result<ServerPtr>(server->second) : NotFound("nothing was promised");
+      if (!is_theirs) {
+        at_once = NotFound("nothing was promised");
+      } else if (server->second->is_confirmed()) {
+        at_once = server->second;
+      } else {
+        Expect(wanted.session_key);
+        at_once = IsAskedFor();
+      }
     } else if (failure != failures_.end() &&
                (failure->second.fresh_until > now || (is_expected && failure->second.until > now))) {
       if (is_expected) expected_.erase(expected);

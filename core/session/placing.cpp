@@ -25,10 +25,6 @@ Status Full(const SessionTable& table) {
                            " sessions. Try again later, or ask its operator.");
 }
 
-Status IsAskedFor() {
-  return Unavailable("The gateway has just started and asks for the server of this session.", RetryIn(1s));
-}
-
 // What cleans up, or says what went wrong, is free.
 bool IsFree(SparkMethod method) {
   using enum SparkMethod;
@@ -93,7 +89,7 @@ void Placing::Drop() {
 void Placing::Known(SessionTable::Entered entered) {
   entered_ = std::move(entered);
   route_ = entered_.route;
-  if (!entered_.session->server->is_confirmed()) return Refuse(IsAskedFor(), "session");
+  if (!entered_.session->server->is_confirmed()) return Refuse(Servers::IsAskedFor(), "session");
   if (const Status conflict = CheckHeaders(); !conflict.ok()) return Refuse(conflict, "session");
   if (entered_.is_check_due) return AskAgain();
   Take();
@@ -127,15 +123,14 @@ void Placing::AskAgain() {
   }
   run_ = table_.pipeline().FindRoute(
       context_, Later([this, sent](Status status) {
-        const RoutePtr fresh = table_.RouteOf(context_);
         // The driver sees what the client sent now.
-        context_.facts = sent;
+        const auto asked = std::exchange(context_.facts, sent);
         if (status.ok() && context_.route->namespace_ != route_->namespace_) {
           status = PermissionDenied("This session lives in " + route_->namespace_ +
                                     ", where you do not belong any more. Make a new session.");
         }
         if (!status.ok()) return Refuse(status, "router");
-        route_ = entered_.session->server->Share(fresh);
+        route_ = entered_.session->server->Share(table_.MakeRoute(context_, asked->headers));
         table_.Checked(entered_.session, route_);
         Take();
       }));
@@ -168,7 +163,7 @@ void Placing::Unknown() {
 }
 
 void Placing::Claim() {
-  route_ = table_.RouteOf(context_);
+  route_ = table_.MakeRoute(context_, context_.facts->headers);
   // No server is taken for what would be refused in the end.
   if (!wanted_.is_reattach) {
     const Status status = table_.is_full() ? Full(table_) : route_->allowance.Check(Limited::kSessions);
@@ -195,8 +190,6 @@ void Placing::Claimed(Result<ServerPtr> server) {
     const bool is_nothing = wanted_.is_reattach && server.status().code() == StatusCode::kNotFound;
     return Refuse(is_nothing ? Gone() : server.status(), "session");
   }
-  // Another session of the key was there before a restart.
-  if (!(*server)->is_confirmed()) return Refuse(IsAskedFor(), "session");
   // Others may have been bound while this one waited.
   if (table_.is_full()) return TooMany(Full(table_));
   // A stream is counted for what is bound, whoever is still there to take it.

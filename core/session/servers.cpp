@@ -68,10 +68,14 @@ bool Servers::is_leased(const std::string& address) const {
   return at != by_address_.end() && at->second.leased > 0;
 }
 
+bool Servers::Has(const ServerPtr& server) const {
+  const auto at = servers_.find(server->key);
+  return at != servers_.end() && at->second == server;
+}
+
 bool Servers::Join(const ServerPtr& server, const std::string& session_key) {
   const std::lock_guard lock(mutex_);
-  const auto at = servers_.find(server->key);
-  if (at == servers_.end() || at->second != server) return false;
+  if (!Has(server)) return false;
   ++server->sessions_;
   if (!std::exchange(server->was_claimed_, true)) unclaimed_.erase(server);
   expected_.erase(session_key);

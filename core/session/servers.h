@@ -45,7 +45,7 @@ class BoundServer {
   bool is_lost() const { return is_lost_; }
   std::string lost_because() const;
   // After a restart: whoever gave the server has said that it is there, and its token is known again. Nobody goes there
-  // before.
+  // before; of one that was lost first, it is never so.
   bool is_confirmed() const { return is_confirmed_; }
   std::shared_ptr<const Endpoint> endpoint() const;
   // The same, as its newest session has it: what many say is kept once.
@@ -56,6 +56,8 @@ class BoundServer {
 
   std::atomic<bool> is_lost_{false};
   std::atomic<bool> is_confirmed_{true};
+  // Before a restart it was sent a token, or headers of its own, which are not written down.
+  std::atomic<bool> had_credentials_{false};
   mutable std::mutex mutex_;  // Guards endpoint_, newest_route_ and lost_because_.
   std::shared_ptr<const Endpoint> endpoint_;
   RoutePtr newest_route_;
@@ -85,9 +87,12 @@ class Servers final : public EndpointListener {
     bool is_reattach = false;
   };
   using Done = std::function<void(Result<ServerPtr>)>;
+  // For whose server is not confirmed.
+  static Status IsAskedFor();
+
   // The server of the key, found when there is none. Returns 0 when `done` was called already, else the number of a
-  // waiter whose `done` will be called on this worker. NOT_FOUND: nothing is there for a reattach.
-  // RESOURCE_EXHAUSTED: limits.waiting_callers.
+  // waiter whose `done` will be called on this worker. NOT_FOUND: nothing is there for a reattach. UNAVAILABLE: also
+  // for one that is not confirmed; the session is expected to come again. RESOURCE_EXHAUSTED: limits.waiting_callers.
   std::uint64_t Claim(const Wanted& wanted, const CallContext& context, Done done);
   void StopWaiting(const std::string& key, std::uint64_t waiter);
   // For a caller that has waited for `hold`: UNAVAILABLE, with how far its server is. Its session is expected to come
@@ -112,6 +117,8 @@ class Servers final : public EndpointListener {
 
   // A session of an earlier process lives there; it has joined. Null: another server has its key.
   ServerPtr Restore(const Binding& binding);
+  // Asks for all that were restored, once all bindings were read: what is known of a server is in any of them.
+  void ConfirmRestored();
 
   // Gives back what nobody came for and forgets old failures. Control thread.
   void Sweep();
@@ -156,6 +163,8 @@ class Servers final : public EndpointListener {
   SteadyTime Now() const { return services_.clock->Now(); }
 
   // servers_restore.cpp, on the control thread.
+  // With the mutex: whether it is its key's still.
+  bool Has(const ServerPtr& server) const;
   struct Confirmation;
   void Confirm(const std::shared_ptr<Confirmation>& confirmation);
   void OnConfirmed(const std::shared_ptr<Confirmation>& confirmation, PluginAnswer answer);

@@ -11,7 +11,8 @@ namespace {
 using namespace std::chrono_literals;
 
 constexpr auto kAskAgainAfter = 2s;
-constexpr auto kPatience = 25s;  // with a discovery; without its answer the server is taken as it was
+constexpr auto kPatience =
+    25s;  // with a discovery; without its answer a server that wants no credentials is taken as it was
 
 bool IsSame(const BoundServer& server, const Endpoint& endpoint) {
   if (server.address != endpoint.address) return false;
@@ -29,7 +30,6 @@ struct Servers::Confirmation {
   Ask ask;
   Timer timer;
   SteadyTime since;
-  bool has_credentials = false;             // the server had; they are not written down
   std::optional<SteadyTime> missing_since;  // since when its discovery knows nothing of it
 };
 
@@ -43,6 +43,8 @@ ServerPtr Servers::Restore(const Binding& binding) {
           known.lease_id != binding.lease_id) {
         return nullptr;
       }
+      // A token may be newer than the first of its sessions.
+      if (binding.has_credentials) at->second->had_credentials_ = true;
       ++at->second->sessions_;
       return at->second;
     }
@@ -53,7 +55,7 @@ ServerPtr Servers::Restore(const Binding& binding) {
     endpoint.server_name = binding.server_name;
     const auto server = std::make_shared<BoundServer>(
         binding.sharing_key, endpoint, pipeline_->generation().Find(binding.source), binding.source, binding.lease_id);
-    confirmation->has_credentials = binding.has_credentials;
+    server->had_credentials_ = binding.has_credentials;
     server->is_confirmed_ = false;
     server->was_claimed_ = true;
     server->was_used_ = true;
@@ -73,19 +75,28 @@ ServerPtr Servers::Restore(const Binding& binding) {
   confirmation->identity.realm = binding.realm;
   confirmation->route = binding.route;
   endpoints_.Bind(binding.address, binding.incarnation);
-  services_.control.Post([this, weak = std::weak_ptr(confirmation)] {
-    if (const auto self = weak.lock()) Confirm(self);
-  });
   return confirmation->server;
+}
+
+void Servers::ConfirmRestored() {
+  const std::lock_guard lock(mutex_);
+  for (const auto& confirmation : confirmations_) {
+    services_.control.Post([this, weak = std::weak_ptr(confirmation)] {
+      if (const auto self = weak.lock()) Confirm(self);
+    });
+  }
+}
+
+Status Servers::IsAskedFor() {
+  return Unavailable("The gateway has just started and asks for the server of this session.", RetryIn(1s));
 }
 
 void Servers::Confirm(const std::shared_ptr<Confirmation>& confirmation) {
   const ServerPtr& server = confirmation->server;
   {
-    // Its sessions may have ended meanwhile.
+    // Its sessions may have ended meanwhile. A pool must hear of its lease all the same, to have it back.
     const std::lock_guard lock(mutex_);
-    const auto at = servers_.find(server->key);
-    if (at == servers_.end() || at->second != server) {
+    if (!server->is_leased() && !Has(server)) {
       confirmations_.erase(confirmation);
       return;
     }
@@ -94,7 +105,7 @@ void Servers::Confirm(const std::shared_ptr<Confirmation>& confirmation) {
   if (!server->source || server->source->tag().kind != kind) {
     if (server->is_leased()) {
       Lose({server}, "the pool that it came from is not configured any more");
-    } else if (confirmation->has_credentials) {
+    } else if (server->had_credentials_) {
       Lose({server}, "the discovery that had its token is not configured any more");
     }
     return Confirmed(confirmation, nullptr);
@@ -107,7 +118,7 @@ void Servers::Confirm(const std::shared_ptr<Confirmation>& confirmation) {
                 : server->source->Resolve(confirmation->facts, &confirmation->identity, confirmation->route, done);
   if (!ask.is_pending()) return;
   confirmation->ask = std::move(ask);
-  if (server->is_leased() || confirmation->has_credentials) return;
+  if (server->is_leased() || server->had_credentials_) return;
   confirmation->timer = services_.control.StartTimer(kPatience, [this, weak = std::weak_ptr(confirmation)] {
     if (const auto self = weak.lock()) Confirmed(self, nullptr);
   });
@@ -121,8 +132,7 @@ void Servers::OnConfirmed(const std::shared_ptr<Confirmation>& confirmation, Plu
     HeldLease held(*server->source, server->lease_id);
     {
       const std::lock_guard lock(mutex_);
-      const auto at = servers_.find(server->key);
-      if (at != servers_.end() && at->second == server) std::swap(server->lease_, held);
+      if (Has(server)) std::swap(server->lease_, held);
     }
     held.Return(server->is_lost() ? LeaseOutcome::kLost : LeaseOutcome::kEnded);
     if (!IsSame(*server, lease->endpoint)) Lose({server}, "its lease leads to another server");
@@ -144,8 +154,7 @@ void Servers::OnConfirmed(const std::shared_ptr<Confirmation>& confirmation, Plu
     return Confirmed(confirmation, nullptr);
   }
   if (!status) return OnMissing(confirmation);
-  const bool is_over =
-      !server->is_leased() && !confirmation->has_credentials && Now() - confirmation->since > kPatience;
+  const bool is_over = !server->is_leased() && !server->had_credentials_ && Now() - confirmation->since > kPatience;
   is_over ? Confirmed(confirmation, nullptr) : AskAgain(confirmation);
 }
 
@@ -153,7 +162,7 @@ void Servers::OnConfirmed(const std::shared_ptr<Confirmation>& confirmation, Plu
 // call goes there, and its sessions wait as they would for a server that cannot be reached.
 void Servers::OnMissing(const std::shared_ptr<Confirmation>& confirmation) {
   const ServerPtr server = confirmation->server;
-  if (!confirmation->has_credentials) return Confirmed(confirmation, nullptr);
+  if (!server->had_credentials_) return Confirmed(confirmation, nullptr);
   if (!confirmation->missing_since) {
     confirmation->missing_since = Now();
     spdlog::warn(
@@ -174,11 +183,13 @@ void Servers::AskAgain(const std::shared_ptr<Confirmation>& confirmation) {
 
 void Servers::Confirmed(const std::shared_ptr<Confirmation>& confirmation, const Endpoint* endpoint) {
   BoundServer& server = *confirmation->server;
-  if (endpoint) {
-    const std::lock_guard lock(server.mutex_);
-    server.endpoint_ = std::make_shared<const Endpoint>(*endpoint);
+  if (!server.is_lost()) {
+    if (endpoint) {
+      const std::lock_guard lock(server.mutex_);
+      server.endpoint_ = std::make_shared<const Endpoint>(*endpoint);
+    }
+    server.is_confirmed_ = true;
   }
-  server.is_confirmed_ = true;
   const std::lock_guard lock(mutex_);
   confirmations_.erase(confirmation);
 }

@@ -73,10 +73,10 @@ StringMap Occurrences(const HeaderBlock& headers, const std::string& name) {
   return all;
 }
 
-RoutePtr SessionTable::RouteOf(const CallContext& context) {
+RoutePtr SessionTable::MakeRoute(const CallContext& context, const HeaderBlock& asked_with) {
   StringMap made_from;
   for (const std::string& name : context.route->made_from) {
-    for (auto& one : Occurrences(context.facts->headers, name)) made_from.push_back(std::move(one));
+    for (auto& one : Occurrences(asked_with, name)) made_from.push_back(std::move(one));
   }
   return std::make_shared<const SessionRoute>(*context.route, context.identity, std::move(made_from), limits_);
 }
@@ -137,13 +137,15 @@ void SessionTable::Write(const EntryPtr& session, std::shared_ptr<const CallFact
   store_->BindIfAbsent(session->key, text, TtlOf(*session->route),
                        SessionStore::Done([this, session, text, facts = std::move(facts),
                                            done = std::move(done)](const Result<SessionStore::Binding>& holds) {
-                         const bool is_ours = holds && *holds == text;
-                         const Status inserted = is_ours ? Insert(session, facts.get()) : Status();
-                         if (is_ours && inserted.ok()) return done(true);
-                         if (is_ours) store_->Remove(session->key, {});
-                         servers_.Leave(session->server, LeaseOutcome::kUnclaimed);
-                         if (is_ours) return done(inserted);
+                         if (holds && *holds == text) {
+                           const Status inserted = Insert(session, facts.get());
+                           if (inserted.ok()) return done(true);
+                           store_->Remove(session->key, {});
+                           servers_.Leave(session->server, LeaseOutcome::kUnclaimed);
+                           return done(inserted);
+                         }
                          // Another call was first, here or elsewhere.
+                         servers_.Leave(session->server, LeaseOutcome::kUnclaimed);
                          if (!holds || !*holds)
                            return done(Unavailable("The session store does not answer.", RetryIn(5s)));
                          const auto read = ReadBinding(**holds);

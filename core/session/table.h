@@ -64,7 +64,8 @@ class SessionTable {
   // What may share a server has the same one.
   std::string SharingKeyOf(const CallContext& context) const;
   // The Route that was found for the call, for a session of it.
-  RoutePtr RouteOf(const CallContext& context);
+  RoutePtr MakeRoute(const CallContext& context, const HeaderBlock& asked_with);
+  // That of a session now, on any thread.
   RoutePtr RouteOf(const SessionEntry& session) const;
 
   // A session that lives here, with a stream counted until Leave.

@@ -51,6 +51,7 @@ void SessionTable::Restore() {
     const std::lock_guard lock(shard.mutex);
     shard.sessions.insert(std::move(session));
   }
+  servers_.ConfirmRestored();
   if (restored > 0) spdlog::info("{} sessions of an earlier run live on", restored);
 }
 

@@ -43,7 +43,9 @@ void SessionTicket::BindClone(const std::string& new_session_id) {
   if (IsUuid(new_session_id)) table_.BindClone(session_, new_session_id, *facts_, std::move(hold_));
 }
 
-void SessionTicket::LoseServer(const std::string& why) { table_.servers().Lose({session_->server}, why, true); }
+void SessionTicket::LoseServer(const std::string& why) {
+  table_.servers().Lose({session_->server}, why, /*is_told=*/true);
+}
 
 bool SessionTicket::Finished(const StreamEnd& end) {
   if (!std::exchange(is_attached_, false)) return false;

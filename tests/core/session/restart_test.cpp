@@ -166,6 +166,8 @@ TEST_CASE("no call goes to a server without its token after a restart") {
   };
   CHECK(is_waiting(kS1));
   CHECK(is_waiting(kS2));  // it is the same person's
+  // As clients come again whose ExecutePlan was UNAVAILABLE.
+  CHECK(Once(second, "ReattachExecute", kS2).starts_with("UNAVAILABLE: The gateway has just started and asks"));
   // Nobody says that the server is gone: its discovery may be late.
   second.Pass(50min);
   CHECK(is_waiting(kS1));
@@ -188,6 +190,33 @@ TEST_CASE("no call goes to a server without its token after a restart") {
     CHECK(Contains(said, "so its token is not known"));
     CHECK(Once(second, "Config", kS2) == "b:1");
   }
+}
+
+TEST_CASE("a token that a server got after the first of its sessions counts after a restart") {
+  TempDir dir;
+  Endpoint server{.address = "a:1"};
+  auto rig = std::make_unique<SessionsRig>(kDiscovered, StateIn(dir));
+  rig->DiscoveryHas({server});
+  // Many, since they are restored in no order.
+  for (int i = 0; i < 20; ++i)
+    CHECK(Once(*rig, "Config", "00000000-0000-4000-8000-" + std::to_string(100'000'000'000 + i)) == "a:1");
+  CHECK(Once(*rig, "Config", kS1) == "a:1");
+  const auto scripts = rig->scripts();
+  rig.reset();
+  server.token = Secret("t1");
+  (*scripts)["discovery1"].resolve = [&](const DiscoveryCall&) {
+    return (*scripts)["discovery1"].host->MakeSnapshot({server});
+  };
+  rig = std::make_unique<SessionsRig>(kDiscovered, StateIn(dir), scripts);
+  REQUIRE(Eventually([&] { return Once(*rig, "Config", kS1) == "a:1"; }));
+  CHECK(Once(*rig, "Config", kS2) == "a:1");
+  rig.reset();
+  std::atomic<int> asked = 0;
+  (*scripts)["discovery1"].resolve = [&](const DiscoveryCall&) -> DiscoveryAnswer { return ++asked, Next{}; };
+  rig = std::make_unique<SessionsRig>(kDiscovered, StateIn(dir), scripts);
+  REQUIRE(Eventually([&] { return asked >= 2; }));
+  for (const auto& session : {kS1, kS2})
+    CHECK(Once(*rig, "Config", session).starts_with("UNAVAILABLE: The gateway has just started and asks"));
 }
 
 TEST_CASE("a server with a token is lost after a restart without the discovery that knew it") {
