@@ -112,17 +112,15 @@ void EndpointTable::Failed(EndpointState& state, SteadyTime started, const Statu
 
 void EndpointTable::Refused(const Endpoint& endpoint, const std::string& why) {
   const auto state = Of(endpoint.address, endpoint.incarnation);
-  {
-    const std::lock_guard lock(mutex_);
-    // Those that nobody uses any more are forgotten.
-    std::erase_if(refusing_, [](const auto& entry) { return entry.second.use_count() == 1; });
-    refusing_[EndpointKey(endpoint.address, endpoint.incarnation)] = state;
-    refusing_count_ = refusing_.size();
-  }
   bool is_news = false;
   {
     const std::lock_guard lock(state->mutex_);
     is_news = std::exchange(state->refuses_because_, why) != why;
+  }
+  {
+    const std::lock_guard lock(mutex_);
+    refusing_[EndpointKey(endpoint.address, endpoint.incarnation)] = state;
+    refusing_count_ = refusing_.size();
   }
   if (is_news) spdlog::warn("endpoint {}: {}", endpoint.address, why);
 }
@@ -132,11 +130,15 @@ void EndpointTable::Takes(const Endpoint& endpoint) {
   {
     const std::lock_guard lock(mutex_);
     const auto at = refusing_.find(EndpointKey(endpoint.address, endpoint.incarnation));
-    if (at == refusing_.end()) return;
-    state = std::move(at->second);
-    refusing_.erase(at);
+    if (at != refusing_.end()) {
+      state = std::move(at->second);
+      refusing_.erase(at);
+    }
+    // Those that nobody uses any more are forgotten.
+    std::erase_if(refusing_, [](const auto& entry) { return entry.second.use_count() == 1; });
     refusing_count_ = refusing_.size();
   }
+  if (!state) return;
   {
     const std::lock_guard lock(state->mutex_);
     state->refuses_because_.clear();
