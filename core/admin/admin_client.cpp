@@ -155,10 +155,10 @@ Result<std::vector<DescribedView>> AdminClient::ListPools() {
   return ViewsOf(reply.pools());
 }
 
-Result<AdminClient::Servers> AdminClient::ListServers() {
+Result<AdminClient::Endpoints> AdminClient::ListEndpoints() {
   api::ListEndpointsResponse reply;
   if (Status status = impl_->Ask(reply); !status.ok()) return status;
-  return Servers{ViewsOf(reply.endpoints()), ViewsOf(reply.discoveries())};
+  return Endpoints{ViewsOf(reply.endpoints()), ViewsOf(reply.discoveries())};
 }
 
 Result<std::string> AdminClient::Json(List list) {
@@ -166,7 +166,7 @@ Result<std::string> AdminClient::Json(List list) {
     case List::kPlugins: return impl_->Json<api::ListPluginsResponse>();
     case List::kSessions: return impl_->Json<api::ListSessionsResponse>();
     case List::kPools: return impl_->Json<api::ListPoolsResponse>();
-    case List::kServers: break;
+    case List::kEndpoints: break;
   }
   return impl_->Json<api::ListEndpointsResponse>();
 }

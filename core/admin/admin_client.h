@@ -19,7 +19,7 @@ class AdminClient {
   explicit AdminClient(const std::string& address);
   ~AdminClient();
 
-  struct Servers {
+  struct Endpoints {
     std::vector<EndpointView> endpoints;     // that the gateway holds connections to or has set aside
     std::vector<DescribedView> discoveries;  // what each says of itself
   };
@@ -27,9 +27,9 @@ class AdminClient {
   Result<std::vector<PluginView>> ListPlugins();
   Result<std::vector<SessionView>> ListSessions();  // newest first
   Result<std::vector<DescribedView>> ListPools();
-  Result<Servers> ListServers();
+  Result<Endpoints> ListEndpoints();
 
-  enum class List : std::uint8_t { kPlugins, kSessions, kPools, kServers };
+  enum class List : std::uint8_t { kPlugins, kSessions, kPools, kEndpoints };
   // One of these lists for a program: the reply of admin.proto, with what plugins say of themselves as JSON within it.
   Result<std::string> Json(List list);
 

@@ -63,12 +63,12 @@ Result<Table> Pools(AdminClient& client) {
 
 // Those that a discovery knows, used or not, and then those that have another source, such as a pool.
 Result<Table> Endpoints(AdminClient& client) {
-  const auto servers = client.ListServers();
-  if (!servers) return servers.status();
+  const auto known_now = client.ListEndpoints();
+  if (!known_now) return known_now.status();
   Table rows = {{"ADDRESS", "NAMESPACE", "SOURCE", "STATE", "CONNECTIONS", "STREAMS", "FAILURES", "LAST ERROR"}};
   using Key = std::pair<std::string, std::string>;  // address, incarnation
   std::map<Key, const EndpointView*> used;
-  for (const EndpointView& e : servers->endpoints) used.emplace(Key(e.address, e.incarnation), &e);
+  for (const EndpointView& e : known_now->endpoints) used.emplace(Key(e.address, e.incarnation), &e);
   std::set<Key> known;
   const auto add = [&](const Key& key, const std::string& name_space, const std::string& source) {
     known.insert(key);
@@ -79,7 +79,7 @@ Result<Table> Endpoints(AdminClient& client) {
     rows.push_back({key.first, name_space, source, e.state, std::to_string(e.connections), std::to_string(e.streams),
                     std::to_string(e.failures), e.last_error});
   };
-  for (const DescribedView& described : servers->discoveries) {
+  for (const DescribedView& described : known_now->discoveries) {
     const auto json = Json::Parse(described.json);
     const Json* namespaces = json ? json->At("/namespaces") : nullptr;
     if (!namespaces) continue;
@@ -110,7 +110,7 @@ const std::map<std::string, Listing>& Listings() {
       {"sessions",
        {"lists the sessions of a running gateway, newest first, or ends one", AdminClient::List::kSessions, Sessions}},
       {"pools", {"lists the pools of warm servers of a running gateway", AdminClient::List::kPools, Pools}},
-      {"endpoints", {"lists the servers that a running gateway knows", AdminClient::List::kServers, Endpoints}}};
+      {"endpoints", {"lists the servers that a running gateway knows", AdminClient::List::kEndpoints, Endpoints}}};
   return kListings;
 }
 
@@ -125,14 +125,15 @@ int Failed(const Status& status, const std::string& address) {
   return 1;
 }
 
+Status Print(const Result<std::string>& text) {
+  if (text) std::cout << *text;
+  return text ? Status() : text.status();
+}
+
 // Prints the answer.
 Status Show(AdminClient& client, const std::string& command, bool wants_json) {
-  if (command == "config" || wants_json) {
-    const auto text =
-        command == "config" ? client.EffectiveConfig(wants_json) : client.Json(Listings().at(command).list);
-    if (text) std::cout << *text;
-    return text ? Status() : text.status();
-  }
+  if (command == "config") return Print(client.EffectiveConfig(wants_json));
+  if (wants_json) return Print(client.Json(Listings().at(command).list));
   const auto table = Listings().at(command).table(client);
   if (table) PrintTable(*table);
   return table ? Status() : table.status();

@@ -113,7 +113,7 @@ void StreamPair::OnResponseHead(HeaderBlock headers, bool is_end) {
   if (state_ != State::kRelaying) return;
   has_driver_ended_ = is_end;
   const StatusCode code = CodeOfHead(headers, is_end);
-  if (IsRefused(code)) return;
+  if (RefuseIfUnauthenticated(code)) return;
   has_response_started_ = true;
   if (!is_end) return client_->SendHeaders(headers, false);
   TakeAnswer(code);
@@ -136,7 +136,7 @@ void StreamPair::OnResponseEnd(HeaderBlock trailers) {
   has_driver_ended_ = true;
   if (state_ != State::kRelaying) return;
   const StatusCode code = CodeOfTrailers(trailers);
-  if (bytes_to_client_ == 0 && IsRefused(code)) return;
+  if (bytes_to_client_ == 0 && RefuseIfUnauthenticated(code)) return;
   TakeAnswer(code);
   client_->SendEnd(std::move(trailers));
   state_ = State::kAnswered;
@@ -149,7 +149,7 @@ void StreamPair::TakeAnswer(StatusCode code) {
   if (code == StatusCode::kOk) pool_.Answered(endpoint_);
 }
 
-bool StreamPair::IsRefused(StatusCode code) {
+bool StreamPair::RefuseIfUnauthenticated(StatusCode code) {
   if (code != StatusCode::kUnauthenticated) return false;
   const Status status = OnUnauthenticated();
   if (status.ok()) return false;

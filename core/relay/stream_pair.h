@@ -121,7 +121,8 @@ class StreamPair : public StreamHandler {
   void OnResponseData(Piece piece);
   void OnResponseEnd(HeaderBlock trailers);
   void TakeAnswer(StatusCode code);
-  bool IsRefused(StatusCode code);
+  // True: the call was refused.
+  bool RefuseIfUnauthenticated(StatusCode code);
   void OnClientTooSlow();
   void OnDriverClosed(const StreamClose& close);
   void StopDriver(ErrorCode code);

@@ -61,7 +61,7 @@ TEST_CASE("what the gateway says of itself is what the client hears") {
   CHECK(heard.open_streams == 2);
   CHECK(heard.operations == 3);
 
-  const auto servers = f.client.ListServers();
+  const auto servers = f.client.ListEndpoints();
   REQUIRE(servers);
   CHECK(servers->discoveries.empty());
   REQUIRE(servers->endpoints.size() == 1);
@@ -99,7 +99,7 @@ TEST_CASE("a program has every list as JSON, with what plugins say of themselves
   };
   CHECK(ask(List::kPlugins).String("/plugins/0/instance") == "who");
   CHECK(ask(List::kSessions).String("/sessions/0/session_id") == "id");
-  CHECK(ask(List::kServers).String("/endpoints/0/address") == "driver:15002");
+  CHECK(ask(List::kEndpoints).String("/endpoints/0/address") == "driver:15002");
   CHECK(f.client.Json(List::kPools)->find("\"state\": {}") != std::string::npos);
 }
 
@@ -119,7 +119,7 @@ TEST_CASE("where no gateway answers, each question says so") {
   CHECK(f.client.ListPlugins().status().code() == sgw::StatusCode::kUnavailable);
   CHECK(f.client.ListSessions().status().code() == sgw::StatusCode::kUnavailable);
   CHECK(f.client.ListPools().status().code() == sgw::StatusCode::kUnavailable);
-  CHECK(f.client.ListServers().status().code() == sgw::StatusCode::kUnavailable);
+  CHECK(f.client.ListEndpoints().status().code() == sgw::StatusCode::kUnavailable);
   CHECK(f.client.Json(List::kPools).status().code() == sgw::StatusCode::kUnavailable);
   CHECK(f.client.EndSession("id", "").code() == sgw::StatusCode::kUnavailable);
   CHECK(f.client.EffectiveConfig(false).status().code() == sgw::StatusCode::kUnavailable);
