@@ -2,6 +2,7 @@
 
 #include <openssl/evp.h>
 #include <sgw/wall_time.h>
+#include <yaml-cpp/eventhandler.h>
 #include <yaml-cpp/yaml.h>
 
 #include <cerrno>
@@ -34,6 +35,28 @@ std::optional<WallTime> TimeOf(const std::string& text) {
   return WallTimeAt(timegm(&parts));
 }
 
+// Hears a document and keeps nothing.
+struct Deaf : YAML::EventHandler {
+  void OnDocumentStart(const YAML::Mark&) override {}
+  void OnDocumentEnd() override {}
+  void OnNull(const YAML::Mark&, YAML::anchor_t) override {}
+  void OnAlias(const YAML::Mark&, YAML::anchor_t) override {}
+  void OnScalar(const YAML::Mark&, const std::string&, YAML::anchor_t, const std::string&) override {}
+  void OnSequenceStart(const YAML::Mark&, const std::string&, YAML::anchor_t, YAML::EmitterStyle::value) override {}
+  void OnSequenceEnd() override {}
+  void OnMapStart(const YAML::Mark&, const std::string&, YAML::anchor_t, YAML::EmitterStyle::value) override {}
+  void OnMapEnd() override {}
+};
+
+// Not by YAML::LoadAll: before a ',' at the start of a line it sees documents without end.
+bool HasMoreThanOneDocument(const std::string& text) {
+  std::istringstream stream(text);
+  YAML::Parser parser(stream);
+  Deaf deaf;
+  parser.HandleNextDocument(deaf);
+  return static_cast<bool>(parser);
+}
+
 Status Wrong(const YAML::Node& node, const std::string& why) {
   return InvalidArgument("line " + std::to_string(node.Mark().line + 1) + ": " + why);
 }
@@ -43,10 +66,9 @@ Status Wrong(const YAML::Node& node, const std::string& why) {
 Result<TokenTable> ReadTokens(const std::string& text) {
   TokenTable table;
   try {
-    const std::vector<YAML::Node> documents = YAML::LoadAll(text);
-    if (documents.size() > 1) return Wrong(documents[1], "the file has more than one document");
-    if (documents.empty() || documents[0].IsNull()) return table;
-    const YAML::Node& root = documents[0];
+    const YAML::Node root = YAML::Load(text);
+    if (HasMoreThanOneDocument(text)) return InvalidArgument("line 1: the file has more than one document");
+    if (root.IsNull()) return table;
     if (!root.IsSequence()) return Wrong(root, "the file is a list of `- {sha256: ..., subject: ...}`");
     for (const YAML::Node& one : root) {
       if (!one.IsMap()) return Wrong(one, "an entry is {sha256: ..., subject: ..., groups: [...], expires: ...}");

@@ -158,6 +158,8 @@ TEST_CASE("each mistake in the file is said with its line") {
   for (const char* more : {"---\n- {}\n", "...\n- {}\n"})
     CHECK(said(entry + more).find("the file has more than one document") < 20);
   CHECK(said("[]\n" + entry).find("the file has more than one document") < 20);
+  // A parser that waits for the last document of these never comes to it.
+  for (const char* endless : {",", ", a", "[]\n, {}\n", "]", "}"}) CHECK(said(endless).find("line ") == 0);
   for (const std::string& whole : {"---\n" + entry, entry + "...\n", entry + "# more\n"}) CHECK(said(whole).empty());
 }
 
