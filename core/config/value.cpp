@@ -34,6 +34,9 @@ bool IsPlain(std::string_view text) {
   return text.find_first_not_of("0123456789.") != std::string_view::npos;
 }
 
+// A parser looks no further for the ':' behind a key (YAML 1.2.2, 7.4).
+constexpr std::size_t kMaxSimpleKey = 1024;
+
 std::string Quoted(std::string_view text) { return '"' + JsonEscape(text) + '"'; }
 
 std::string YamlScalar(const Value& value) {
@@ -56,7 +59,8 @@ class YamlWriter {
   void Write(const Value& value, std::size_t indent) {
     const std::string margin(indent, ' ');
     for (const auto& member : value.map) {
-      out += margin + (IsPlain(member.key) ? member.key : Quoted(member.key)) + ":";
+      const std::string key = IsPlain(member.key) ? member.key : Quoted(member.key);
+      out += margin + (key.size() <= kMaxSimpleKey ? key : "? " + key + "\n" + margin) + ":";
       After(member.value, indent);
     }
     for (const Value& one : value.list) {
