@@ -54,6 +54,11 @@ Loaded LoadFor(const std::string& driver_address, Complaints& complaints) {
 }
 
 void CheckFiles(const Config& config, Complaints& complaints) {
+  for (const std::string& directory : config.plugin_directories) {
+    std::error_code no_folder;
+    if (!std::filesystem::is_directory(directory, no_folder))
+      complaints.Warning(config.PlaceOf("plugin_directories"), "plugin_directories: there is no folder " + directory);
+  }
   for (const ListenerConfig& listener : config.listeners) {
     if (!listener.has_tls()) continue;
     const auto tls = TlsContext::ForListener(TlsOf(listener));

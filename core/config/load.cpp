@@ -239,6 +239,7 @@ Config ReadConfigText(const std::string& text, const std::string& directory, Com
   if (const Value* const tls = upstream ? upstream->Find("tls") : nullptr) CheckUpstreamTls(*tls, complaints);
   CollectVariables(*root, config.secret_variables);
   for (const auto& section : root->map) {
+    config.places[section.key] = section.value.place;
     for (const auto& key : section.value.map) config.places[section.key + "." + key.key] = key.value.place;
   }
   CheckAdmin(config, complaints);

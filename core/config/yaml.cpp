@@ -166,6 +166,8 @@ std::optional<std::pair<Place, std::string>> FindJunk(const std::string& text) {
       ++i;
       continue;
     }
+    if (byte == '\r' && i + 1 < text.size() && text[i + 1] != '\n')
+      return std::pair(place, std::string("a carriage return within a line; a line ends with LF or CR LF"));
     if ((byte < 0x20 && byte != '\t' && byte != '\r') || byte == 0x7F) {
       return std::pair(place, std::string("a control character; is this a text file?"));
     }
@@ -179,7 +181,9 @@ std::optional<std::pair<Place, std::string>> FindJunk(const std::string& text) {
 // What helps whoever reads the parser's own message.
 std::string HintFor(const std::string& message, const std::string& text, const YAML::Mark& mark) {
   if (message.starts_with("end of sequence flow")) return "; a '[' is not closed";
-  if (message.starts_with("end of map flow")) return "; a '{' is not closed";
+  if (message.starts_with("end of map flow")) return "; a '{' or a quote is not closed";
+  if (message == "unknown token") return "; a text that begins with '@', '%' or '`' stands in quotes";
+  if (message == "bad file") return "; it has too many levels to be read to its end";
   const auto at = static_cast<std::size_t>(std::max(mark.pos, 0));
   const std::size_t start = at == 0 ? 0 : text.rfind('\n', at - 1) + 1;
   const bool has_tab = text.substr(start, text.find('\n', start) - start).find('\t') != std::string::npos;

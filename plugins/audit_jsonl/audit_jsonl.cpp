@@ -113,7 +113,7 @@ std::string LineOf(const Record& record) {
 Status JsonLinesSettings::Validate() const {
   if (on_full != "drop" && on_full != "refuse")
     return InvalidArgument("on_full: must be drop or refuse, not '" + on_full + "'");
-  if (queue < 1) return InvalidArgument("queue: must be at least 1");
+  if (queue < 1 || queue > 10'000'000) return InvalidArgument("queue: must be from 1 to 10000000");
   if (path.empty()) return InvalidArgument("path: must be a file or stdout");
   return {};
 }

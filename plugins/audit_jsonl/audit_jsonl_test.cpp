@@ -103,6 +103,18 @@ TEST_CASE("every control byte of every field is escaped") {
   CHECK(line.find("\xe2\x82\xac") != std::string::npos);
 }
 
+TEST_CASE("a queue has a bound that memory can hold") {
+  const auto created = [](const std::string& queue) {
+    TestHost host;
+    return PluginUnderTest(host, Linked<JsonLines, JsonLinesSettings>(),
+                           R"({"path": "stdout", "queue": )" + queue + "}")
+        .created();
+  };
+  for (const char* wrong : {"-1", "0", "10000001", "99999999999999"})
+    CHECK(created(wrong).message() == "queue: must be from 1 to 10000000");
+  CHECK(created("10000000").ok());
+}
+
 TEST_CASE("a full disk is counted and said once, and with on_full: refuse no operation starts") {
   TestHost host;
   PluginUnderTest audit(host, Linked<JsonLines, JsonLinesSettings>(), R"({"path": "/dev/full", "on_full": "refuse"})");

@@ -207,6 +207,10 @@ TEST_CASE("settings without a program or without a way to the address are refuse
           .created()
           .message()
           .find("environment.SPARK_CONNECT_AUTHENTICATE_TOKEN: the gateway makes it") == 0);
+  CHECK(PluginUnderTest(host, Source(), R"({"command": ["x"], "size": 2, "max_size": 1})").created().message() ==
+        "max_size: is at least 1, and at least size");
+  CHECK(PluginUnderTest(host, Source(), R"({"command": ["x"], "max_size": 10001})").created().message() ==
+        "max_size: is at most 10000");
   CHECK(PluginUnderTest(host, Source(), R"({"command": ["x"], "token_variable": "a=b"})")
             .created()
             .message()

@@ -46,6 +46,17 @@ std::string Shown(std::string_view text) {
   return shown;
 }
 
+// Empty: a request header that may say where a call belongs.
+std::string WhatIsWrongWith(const std::string& header) {
+  constexpr std::string_view kNames = "abcdefghijklmnopqrstuvwxyz0123456789-_.";
+  if (header.empty() || header.find_first_not_of(kNames) != std::string::npos)
+    return "'" + header + "' is no name of a header in lower case";
+  for (const char* secret : {"authorization", "authentication", "proxy-authorization", "cookie"}) {
+    if (header == secret) return "'" + header + "' carries a credential, and what names a team is shown to people";
+  }
+  return "";
+}
+
 void Replace(std::string& text, std::string_view from, std::string_view to) {
   for (auto at = text.find(from); at != std::string::npos; at = text.find(from, at + to.size()))
     text.replace(at, from.size(), to);
@@ -81,6 +92,17 @@ Status HeaderRouterSettings::Validate() const {
     if (IsPiece(team) && IsLabel(environment)) return "'" + pair + "': an environment has letters a-z and digits only";
     return "'" + pair + "' is not team/environment" + (may_be_any ? " or team/*" : "");
   };
+  for (const auto& [what, names] :
+       {std::pair("team_headers", &team_headers), std::pair("environment_headers", &environment_headers)}) {
+    for (const std::string& name : *names) {
+      if (const std::string wrong = WhatIsWrongWith(name); !wrong.empty())
+        return InvalidArgument(std::string(what) + ": " + wrong);
+    }
+  }
+  for (const AttributeRule& rule : attributes) {
+    if (const std::string wrong = WhatIsWrongWith(rule.header); !wrong.empty())
+      return InvalidArgument("attributes: " + wrong);
+  }
   for (const auto& pair : allowed) {
     if (const std::string what = problem(pair, true); !what.empty()) return InvalidArgument("allowed: " + what);
   }

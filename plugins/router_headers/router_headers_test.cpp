@@ -186,3 +186,17 @@ TEST_CASE("settings that could never serve a call, or would mix callers up, are 
   refused(R"({"hosts": {"h": "ads/*"}})", "hosts.h: 'ads/*' is not team/environment");
   refused(R"({"default_team": "Ads"})", "default_team: 'Ads' has more than letters");
 }
+
+TEST_CASE("a header that no call can have, or that carries a credential, names no team") {
+  for (const std::string setting : {R"("team_headers": ["x-spark-team", "%"])", R"("environment_headers": ["%"])",
+                                    R"("attributes": [{"header": "%", "name": "size", "values": ["s"]}])"}) {
+    for (const std::string name : {"X-Spark-Team", "a b", ":path", "", "authorization", "cookie"}) {
+      std::string settings = "{" + setting + "}";
+      settings.replace(settings.find('%'), 1, name);
+      CAPTURE(settings);
+      TestHost host;
+      const PluginUnderTest router(host, Linked<HeaderRouter, HeaderRouterSettings>(), settings);
+      CHECK(router.created().message().find("'" + name + "'") != std::string::npos);
+    }
+  }
+}

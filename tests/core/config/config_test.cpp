@@ -73,7 +73,7 @@ TEST_CASE("a file that is no configuration is refused with a reason") {
   CHECK(Said("listeners\n") == "gateway.yaml:1:1: the configuration must be a map, not 'listeners'\n");
   CHECK(Said("a:\n\t- b\n").find("tab") != std::string::npos);
   CHECK(Said("a: [b\n").find("; a '[' is not closed") != std::string::npos);
-  CHECK(Said("a: {b: c\n").find("; a '{' is not closed") != std::string::npos);
+  CHECK(Said("a: {b: c\n").find("; a '{' or a quote is not closed") != std::string::npos);
   CHECK(Said(std::string("a: \0b", 5)) == "gateway.yaml:1:4: a control character; is this a text file?\n");
   CHECK(Said("a: \xff\n") == "gateway.yaml:1:4: a byte that is not UTF-8; is this a text file?\n");
   CHECK(Said(std::string(2 << 20, 'a')).find("at most 1 MiB") != std::string::npos);

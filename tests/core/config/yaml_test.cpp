@@ -88,6 +88,15 @@ TEST_CASE("line ends of Windows and a byte order mark change nothing") {
         "gateway.yaml:13:1: the configuration has no key 'wokers' (did you mean 'workers'?)\n");
 }
 
+TEST_CASE("line ends of old, and what only quotes can hold, are said to be so") {
+  CHECK(Said("workers: 1\rlog: {}\r") ==
+        "gateway.yaml:1:11: a carriage return within a line; a line ends with LF or CR LF\n");
+  for (const char* text : {"@a", "%a", "`a"})
+    CHECK(Contains(Said(kGood + "log: " + text + "\n"), "gateway.yaml:9:6: unknown token; a text that begins with"));
+  CHECK(Contains(Said(kGood + "log: {level: \"info}\n"), "a '{' or a quote is not closed"));
+  CHECK(Contains(Said(Repeated("[", 2'000) + Repeated("]", 2'000)), "it has too many levels to be read to its end"));
+}
+
 TEST_CASE("tabs get a word of their own") {
   CHECK(Contains(Said("listeners:\n\t- address: x\n"), "gateway.yaml:2:"));
   CHECK(Contains(Said("listeners:\n\t- address: x\n"), "the line has a tab, and YAML is indented with spaces"));

@@ -183,6 +183,14 @@ admin: {address: "unix:admin.sock", http: ""}
             self.assertEqual(answer.returncode, 2)
             self.assertIn("cannot use the certificate", answer.stderr)
 
+    def test_check_deep_doubts_a_folder_of_plugins_that_is_not_there(self):
+        text = (ROOT / "configs/relay.yaml").read_text() + "plugin_directories: [nowhere]\n"
+        line = text.count("\n")
+        answer = self.check(text, "--deep")
+        self.assertEqual(answer.returncode, 0)
+        self.assertRegex(answer.stderr, rf"gateway\.yaml:{line}:21: warning: plugin_directories: there is no folder /.*/nowhere\n")
+        self.assertNotIn("no folder", self.check(text).stderr)
+
     def test_a_token_is_printed_once_and_its_hash_is_stored(self):
         with tempfile.TemporaryDirectory() as folder:
             path = os.path.join(folder, "tokens.yaml")

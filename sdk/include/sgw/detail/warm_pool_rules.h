@@ -43,6 +43,7 @@ struct WarmPoolRules {
   Status Validate() const {
     if (size < 0) return InvalidArgument("size: cannot be negative");
     if (max_size < 1 || max_size < size) return InvalidArgument("max_size: is at least 1, and at least size");
+    if (max_size > 10'000) return InvalidArgument("max_size: is at most 10000");
     if (max_starts < 1) return InvalidArgument("max_starts: is at least 1");
     if (start_timeout <= 0s) return InvalidArgument("start_timeout: is more than 0");
     if (retry_min <= 0s || retry_max < retry_min) {
