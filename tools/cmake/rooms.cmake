@@ -103,13 +103,14 @@ function(sgw_test name)
   set_tests_properties(${SGW_TEST_PREFIX}${name} PROPERTIES LABELS "${TEST_LABELS}" TIMEOUT ${TEST_TIMEOUT})
 endfunction()
 
-# sgw_program_test(<name> COMMAND <words> LABELS <labels> [PROCESSORS <how many it fills>] [ENVIRONMENT <NAME=value>...])
+# sgw_program_test(<name> COMMAND <words> LABELS <labels> [PROCESSORS <how many it fills>] [ENVIRONMENT <NAME=value>...]
+#                  [CONFIGURATIONS <with which --build-config of ctest alone it runs>])
 #
 # A ctest that drives the gateway's program from outside; the caller sees to it that there is one. The program is
 # SGW_BINARY, and SGW_SANITIZE says what it was built with: what a sanitizer finds ends it with an exit code that no test
 # takes for one of the gateway's own.
 function(sgw_program_test name)
-  cmake_parse_arguments(TEST "" "PROCESSORS" "COMMAND;LABELS;ENVIRONMENT" ${ARGN})
+  cmake_parse_arguments(TEST "" "PROCESSORS" "COMMAND;LABELS;ENVIRONMENT;CONFIGURATIONS" ${ARGN})
   set(environment "SGW_BINARY=$<TARGET_FILE:spark-gateway>" ${TEST_ENVIRONMENT})
   if(SGW_SANITIZE)
     list(APPEND environment "SGW_SANITIZE=${SGW_SANITIZE}" "ASAN_OPTIONS=exitcode=99" "LSAN_OPTIONS=exitcode=99"
@@ -118,7 +119,7 @@ function(sgw_program_test name)
   if(NOT TEST_PROCESSORS)
     set(TEST_PROCESSORS 1)
   endif()
-  add_test(NAME ${SGW_TEST_PREFIX}${name} COMMAND ${TEST_COMMAND})
+  add_test(NAME ${SGW_TEST_PREFIX}${name} COMMAND ${TEST_COMMAND} CONFIGURATIONS ${TEST_CONFIGURATIONS})
   set_tests_properties(${SGW_TEST_PREFIX}${name} PROPERTIES
     LABELS "${TEST_LABELS}" TIMEOUT 300 PROCESSORS ${TEST_PROCESSORS} ENVIRONMENT "${environment}")
 endfunction()

@@ -39,6 +39,10 @@ install_packages() {
       lint) wanted+=("${lint_packages[@]}") ;;
       fuzz) wanted+=("${fuzz_packages[@]}") ;;
       java) find_java >/dev/null || wanted+=(openjdk-17-jre-headless) ;;
+      keycloak)
+        find_java >/dev/null || wanted+=(openjdk-17-jre-headless)
+        [[ -e $local_dir/keycloak/.ready ]] || command -v mvn >/dev/null || wanted+=(maven)
+        ;;
       identity) command -v npm >/dev/null || wanted+=(npm) ;;
       jvm | clients)
         [[ $step == jvm && -e $local_dir/jvm/4.2.0/.ready ]] || command -v mvn >/dev/null || wanted+=(maven)
