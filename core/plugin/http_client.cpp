@@ -23,12 +23,32 @@ constexpr std::size_t kMaxUntaken = 1 << 20;
 constexpr long kConnectTimeoutMs = 10'000;
 constexpr long kAuthoritiesLiveSeconds = 60;  // a replaced ca_file is read again after this
 constexpr int kPollMs = 60'000;
+constexpr char kUrlRule[] = "the URL must be http:// or https://, without a user name";
+
+// Scheme, host and port: what messages say of a URL, as there may be secrets in all the rest. Empty: it is no URL.
+std::string ServerOf(const std::string& url) {
+  const std::unique_ptr<CURLU, decltype(&curl_url_cleanup)> parsed(curl_url(), curl_url_cleanup);
+  if (curl_url_set(parsed.get(), CURLUPART_URL, url.c_str(), CURLU_NON_SUPPORT_SCHEME) != CURLUE_OK) return {};
+  for (const CURLUPart part :
+       {CURLUPART_USER, CURLUPART_PASSWORD, CURLUPART_OPTIONS, CURLUPART_PATH, CURLUPART_QUERY, CURLUPART_FRAGMENT}) {
+    curl_url_set(parsed.get(), part, nullptr, 0);
+  }
+  char* text = nullptr;
+  if (curl_url_get(parsed.get(), CURLUPART_URL, &text, 0) != CURLUE_OK) return {};
+  std::string server(text);
+  curl_free(text);
+  if (server.back() == '/') server.pop_back();  // the path
+  return server;
+}
 
 // One request under way. Lives on the loop's thread.
 class Transfer {
  public:
   Transfer(HttpClient::Request request, HttpClient::Events events)
-      : request_(std::move(request)), events_(std::move(events)), easy_(curl_easy_init()) {
+      : request_(std::move(request)),
+        server_(ServerOf(request_.url)),
+        events_(std::move(events)),
+        easy_(curl_easy_init()) {
     if (!easy_) throw std::bad_alloc();
   }
   Transfer(const Transfer&) = delete;
@@ -64,6 +84,7 @@ class Transfer {
   Status FailureOf(CURLcode code) const;
 
   const HttpClient::Request request_;
+  const std::string server_;
   const HttpClient::Events events_;
   CURL* const easy_;
   curl_slist* headers_ = nullptr;
@@ -75,6 +96,7 @@ class Transfer {
 };
 
 Status Transfer::Prepare() {
+  if (server_.empty()) return InvalidArgument(std::string("cannot ask: ") + kUrlRule);
   Set(CURLOPT_ERRORBUFFER, error_);
   Set(CURLOPT_NOSIGNAL, 1L);
   Set(CURLOPT_QUICK_EXIT, 1L);
@@ -92,7 +114,8 @@ Status Transfer::Prepare() {
   SetFile(CURLOPT_SSLCERT, request_.certificate_file);
   SetFile(CURLOPT_SSLKEY, request_.key_file);
   Set(CURLOPT_USERAGENT, "spark-gateway");
-  Set(CURLOPT_PIPEWAIT, 1L);  // rather one HTTP/2 connection than many
+  // Rather one HTTP/2 connection than many. Without TLS there is none, and one would wait for another's whole answer.
+  Set(CURLOPT_PIPEWAIT, server_.rfind("https:", 0) == 0 ? 1L : 0L);
 
   if (request_.method == "HEAD") {
     Set(CURLOPT_NOBODY, 1L);
@@ -120,7 +143,7 @@ Status Transfer::Prepare() {
       CURLOPT_WRITEFUNCTION, +[](char* data, std::size_t one, std::size_t count, void* self) {
         return static_cast<Transfer*>(self)->OnBody({data, one * count});
       });
-  if (is_refused_) return InvalidArgument("cannot ask " + request_.url + ": the request is malformed");
+  if (is_refused_) return InvalidArgument("cannot ask " + server_ + ": the request is malformed");
   return {};
 }
 
@@ -163,7 +186,7 @@ std::size_t Transfer::OnBody(std::string_view piece) {
 }
 
 Status Transfer::FailureOf(CURLcode code) const {
-  const std::string what = "cannot ask " + request_.url + ": ";
+  const std::string what = "cannot ask " + server_ + ": ";
   if (is_too_long_) {
     return ResourceExhausted(what + "the response is longer than " + std::to_string(request_.max_response_bytes) +
                              " bytes, or its headers than " + std::to_string(kMaxHeaderBytes));
@@ -171,7 +194,7 @@ Status Transfer::FailureOf(CURLcode code) const {
   switch (code) {
     case CURLE_URL_MALFORMAT:
     case CURLE_UNSUPPORTED_PROTOCOL:
-    case CURLE_LOGIN_DENIED: return InvalidArgument(what + "the URL must be http:// or https://, without a user name");
+    case CURLE_LOGIN_DENIED: return InvalidArgument(what + kUrlRule);
     case CURLE_SSL_CACERT_BADFILE:
     case CURLE_SSL_CERTPROBLEM: return InvalidArgument(what + (error_[0] ? error_ : curl_easy_strerror(code)));
     default: return Unavailable(what + (error_[0] ? error_ : curl_easy_strerror(code)));

@@ -79,11 +79,12 @@ function(sgw_room name)
   target_link_libraries(core_${name} PRIVATE spdlog::spdlog ${ROOM_LIBRARIES})
 endfunction()
 
-# sgw_test(<name> SOURCES <files> [LINK <targets>] [LABELS <labels>] [TIMEOUT <seconds>])
+# sgw_test(<name> SOURCES <files> [LINK <targets>] [LABELS <labels>] [TIMEOUT <seconds>]
+#          [BESIDE <words of a command that runs the program beside what it needs>])
 #
 # One doctest program and one ctest of that name. Labels: `unit` (default), `scripted`, `spark`.
 function(sgw_test name)
-  cmake_parse_arguments(TEST "" "TIMEOUT" "SOURCES;LINK;LABELS" ${ARGN})
+  cmake_parse_arguments(TEST "" "TIMEOUT" "SOURCES;LINK;LABELS;BESIDE" ${ARGN})
   if(NOT TEST_LABELS)
     set(TEST_LABELS unit)
   endif()
@@ -99,7 +100,7 @@ function(sgw_test name)
     # A third of the time to compile. Rooms are looked at in their own libraries; the SDK is headers, here alone.
     target_compile_options(${name} PRIVATE -fno-sanitize=undefined)
   endif()
-  add_test(NAME ${SGW_TEST_PREFIX}${name} COMMAND ${name})
+  add_test(NAME ${SGW_TEST_PREFIX}${name} COMMAND ${TEST_BESIDE} $<TARGET_FILE:${name}>)
   set_tests_properties(${SGW_TEST_PREFIX}${name} PROPERTIES LABELS "${TEST_LABELS}" TIMEOUT ${TEST_TIMEOUT})
 endfunction()
 
