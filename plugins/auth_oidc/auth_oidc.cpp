@@ -10,8 +10,6 @@
 namespace sgw::plugins {
 namespace {
 
-// As many signatures are checked on the workers themselves; a storm goes to the threads that may wait.
-constexpr int kCheckedInLine = 2;
 constexpr std::size_t kMaxSubject = 256;
 
 std::string TimeText(WallTime time) {
@@ -56,6 +54,8 @@ Oidc::Oidc(OidcSettings settings, Host& host)
                                    {{"result", "remembered"}})),
       refused_(host.MakeCounter("spark_gateway_auth_oidc_tokens_total", "Tokens that callers sent.",
                                 {{"result", "refused"}})),
+      unchecked_(host.MakeCounter("spark_gateway_auth_oidc_tokens_total", "Tokens that callers sent.",
+                                  {{"result", "unchecked"}})),
       known_(static_cast<std::size_t>(settings_.remember_tokens)),
       provider_(settings_.provider, host) {}
 
@@ -74,6 +74,11 @@ Oidc::Hash Oidc::Sha256(std::string_view text) {
   Hash hash{};
   EVP_Digest(text.data(), text.size(), hash.data(), nullptr, EVP_sha256(), nullptr);
   return hash;
+}
+
+Status Oidc::Unchecked(std::string_view why, Duration pause) {
+  unchecked_.Add();
+  return Unavailable("The token could not be checked: " + std::string(why) + " Try again.", RetryIn(pause));
 }
 
 Status Oidc::Refuse(Status why) {
@@ -111,33 +116,42 @@ AuthAnswer Oidc::Authenticate(const AuthCall& call) {
   auto [pending, done] = call.Defer<AuthAnswer>();
   const auto check = std::make_shared<const Check>(
       Check{*std::move(token), hash, Acting(settings_.delegation, call), std::move(done)});
-  const bool is_in_line = checking_.fetch_add(1) < kCheckedInLine;
-  if (is_in_line) Verify(check, true);
-  --checking_;
-  if (!is_in_line) VerifyLater(check, true);
+  // A storm goes to the threads that may wait.
+  const MonotonicTime begin = host_.Now();
+  if (in_line_.Take(begin)) {
+    Verify(check, Asked::kNot);
+    in_line_.Charge(host_.Now() - begin);
+  } else {
+    VerifyLater(check, Asked::kNot);
+  }
   return pending;
 }
 
-void Oidc::VerifyLater(const std::shared_ptr<const Check>& check, bool may_ask) {
-  const Status queued = host_.RunBlocking([this, check, may_ask] { Verify(check, may_ask); });
-  if (!queued.ok()) check->done(Unavailable("Too many tokens are being checked just now. Try again.", RetryIn(1s)));
+void Oidc::VerifyLater(const std::shared_ptr<const Check>& check, Asked asked) {
+  const Status queued = host_.RunBlocking([this, check, asked] { Verify(check, asked); });
+  if (!queued.ok()) check->done(Unchecked("too many are being checked just now.", 1s));
 }
 
-void Oidc::Verify(const std::shared_ptr<const Check>& check, bool may_ask) {
+void Oidc::Verify(const std::shared_ptr<const Check>& check, Asked asked) {
   const std::uint64_t generation = provider_.generation();  // before the keys: a withdrawal in between is noticed
   const auto keys = provider_.keys();
   if (!keys) {
-    return check->done(Unavailable(
-        "The identity provider has not answered for a long time; tokens cannot be checked. Try again later.",
-        RetryIn(10s)));
+    return check->done(Unchecked("the identity provider has not answered for a long time.", 10s));
   }
   switch (keys->Verify(check->token)) {
     case KeySet::Verdict::kGood: return check->done(Accept(*check, generation));
     case KeySet::Verdict::kBad: return check->done(Refuse(Unauthenticated("The token's signature is wrong.")));
     case KeySet::Verdict::kUnknownKey: break;
   }
-  if (may_ask) return provider_.AskAgain([this, check] { VerifyLater(check, false); });
-  check->done(Refuse(Unauthenticated("The token is signed with a key that its issuer does not have.")));
+  if (asked == Asked::kAnswered) {
+    return check->done(Refuse(Unauthenticated("The token is signed with a key that its issuer does not have.")));
+  }
+  const auto again = [this, check](bool is_answered) {
+    VerifyLater(check, is_answered ? Asked::kAnswered : Asked::kInVain);
+  };
+  if (asked == Asked::kNot && provider_.AskAgain(keys, again)) return;
+  check->done(Unchecked("its key is not known yet, and the identity provider could not be asked for it just now.",
+                        provider_.floor_left()));
 }
 
 Result<Identity> Oidc::IdentityOf(const Jwt& token) const {

@@ -5,13 +5,13 @@
 #include <sgw/plugin.h>
 
 #include <array>
-#include <atomic>
 #include <cstdint>
 #include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "inline_budget.h"
 #include "provider.h"
 
 namespace sgw::plugins {
@@ -89,14 +89,18 @@ class Oidc : public Authenticator {
     Completion<AuthAnswer> done{};
   };
 
+  // What was done for a key that is not known.
+  enum class Asked : std::uint8_t { kNot, kInVain, kAnswered };
+
   // Checks the signature, and asks the provider once for a key that is not known.
-  void Verify(const std::shared_ptr<const Check>& check, bool may_ask);
+  void Verify(const std::shared_ptr<const Check>& check, Asked asked);
   // The same on a thread that may wait.
-  void VerifyLater(const std::shared_ptr<const Check>& check, bool may_ask);
+  void VerifyLater(const std::shared_ptr<const Check>& check, Asked asked);
   // What a token with a good signature is worth.
   AuthAnswer Accept(const Check& check, std::uint64_t generation);
   AuthAnswer As(const Acting& acting, Identity identity);
   Status Refuse(Status why);
+  Status Unchecked(std::string_view why, Duration pause);
 
   const OidcSettings settings_;
   const JwtRules rules_;
@@ -104,7 +108,8 @@ class Oidc : public Authenticator {
   const Counter accepted_;
   const Counter remembered_;
   const Counter refused_;
-  std::atomic<int> checking_{0};  // signatures that are being checked
+  const Counter unchecked_;
+  InlineBudget in_line_;  // for signatures, over all workers
   Cache<Hash, Known, HashOfHash> known_;
   Provider provider_;
 };

@@ -31,6 +31,7 @@ struct Rig {
   static WallTime At(std::int64_t seconds) { return WallTime(std::chrono::seconds(seconds)); }
   std::optional<Result<HttpResponse>> Answer(const HttpRequest& request) {
     if (is_down) return Unavailable("connection refused");
+    if (is_silent) return std::nullopt;
     if (request.url == std::string(kIssuer) + "/.well-known/openid-configuration") {
       return HttpResponse{.status = status, .body = discovery};
     }
@@ -65,8 +66,9 @@ struct Rig {
     return claims + "}";
   }
 
+  Asked<AuthAnswer> Send(const std::string& token) { return plugin.Authenticate(AnyCall().Bearer(token)); }
   AuthAnswer Ask(const std::string& token) {
-    auto asked = plugin.Authenticate(AnyCall().Header("authorization", "Bearer " + token));
+    auto asked = Send(token);
     host.RunPending();
     return asked.Wait();
   }
@@ -79,12 +81,20 @@ struct Rig {
   StringMap headers;
   int status = 200;
   bool is_down = false;
+  bool is_silent = false;
   TestHost host;
   PluginUnderTest plugin;
   Signer signer;
 };
 
 bool IsRefused(const AuthAnswer& answer) { return answer.status().code() == StatusCode::kUnauthenticated; }
+
+// A token that could not be checked, with this pause.
+bool IsUnchecked(const AuthAnswer& answer, Duration pause) {
+  return answer.status().code() == StatusCode::kUnavailable && answer.status().retry_delay() == pause;
+}
+
+std::string Stranger(const std::string& key = "k9") { return Signer(key, "P-256").Sign("ES256", Rig::Claims()); }
 
 }  // namespace
 
@@ -254,6 +264,8 @@ TEST_CASE("each bad token is refused") {
   };
   for (const auto& [name, token] : bad) {
     CAPTURE(name);
+    rig.host.Advance(31s);  // The provider may be asked for a key.
+    rig.host.SetWallClock(Rig::At(1'000'000));
     const AuthAnswer answer = rig.Ask(token);
     CHECK(answer.get<Identity>() == nullptr);
     CHECK_MESSAGE(IsRefused(answer), answer.status().message());
@@ -307,15 +319,80 @@ TEST_CASE("a new key is fetched when a token names it, once per floor however ma
 
   std::vector<Asked<AuthAnswer>> asked;
   for (int i = 0; i < 20; ++i) {
-    asked.push_back(rig.plugin.Authenticate(AnyCall().Header(
-        "authorization", "Bearer " + next.Sign("ES256", Rig::Claims("sub", "\"user" + std::to_string(i) + "\"")))));
+    asked.push_back(rig.Send(next.Sign("ES256", Rig::Claims("sub", "\"user" + std::to_string(i) + "\""))));
   }
   rig.host.RunPending();
   for (auto& one : asked) CHECK(one.Wait().get<Identity>());
   CHECK(rig.asked() == before + 2);  // the discovery document and the keys
 
-  for (int i = 0; i < 20; ++i) CHECK(IsRefused(rig.Ask(Signer("k3", "P-256").Sign("ES256", Rig::Claims()))));
+  for (int i = 0; i < 20; ++i) CHECK(IsUnchecked(rig.Ask(Stranger()), 30s));
   CHECK(rig.asked() == before + 2);
+}
+
+TEST_CASE("a token with an unknown key is refused after an answer to a later question, and could else not be checked") {
+  Rig rig;
+  rig.Start();
+  CHECK(IsUnchecked(rig.Ask(Stranger()), 30s));  // The keys came before the question, and the floor holds back.
+  rig.host.Advance(10s);
+  CHECK(IsUnchecked(rig.Ask(Stranger()), 20s));
+  rig.host.Advance(21s);
+  CHECK(IsRefused(rig.Ask(Stranger())));
+  CHECK(IsUnchecked(rig.Ask(Stranger()), 30s));
+  rig.is_down = true;
+  rig.host.Advance(31s);
+  CHECK(IsUnchecked(rig.Ask(Stranger()), 30s));
+  CHECK(rig.host.Metric("spark_gateway_auth_oidc_tokens_total", {{"result", "unchecked"}}) == 4);
+}
+
+TEST_CASE("an answer that was under way refuses nobody who asks meanwhile, and lets in whom it can") {
+  Rig rig(R"("jwks_url":"https://id.example/keys")");
+  rig.Start();
+  rig.host.Advance(31s);
+  rig.is_silent = true;
+  const Signer next("k2", "P-256");
+  auto first = rig.Send(Stranger());
+  rig.host.RunPending();  // The request goes out.
+  auto late = rig.Send(Stranger());
+  auto good = rig.Send(next.Sign("ES256", Rig::Claims()));
+  CHECK(rig.asked() == 2);
+  rig.host.Advance(9s);
+  CHECK_FALSE((first.is_answered() || late.is_answered() || good.is_answered()));
+  rig.host.FinishHttp(HttpResponse{.status = 200, .body = next.Jwks()});
+  CHECK(IsRefused(first.Wait()));
+  CHECK(IsUnchecked(late.Wait(), 21s));
+  CHECK(good.Wait().get<Identity>());
+  CHECK(rig.asked() == 2);
+}
+
+TEST_CASE("a refresh that comes due while a key is asked for is no second request") {
+  Rig rig(R"("jwks_url":"https://id.example/keys","refresh":40000)");
+  rig.Start();
+  rig.host.Advance(31s);
+  rig.is_silent = true;
+  auto asked = rig.Send(Stranger());
+  rig.host.Advance(5min);
+  CHECK(rig.asked() == 2);
+  rig.host.FinishHttp(Unavailable("timed out"));
+  CHECK(IsUnchecked(asked.Wait(), 1s));
+}
+
+TEST_CASE("a storm of made-up keys is one request, and who finds no room to wait hears it at once") {
+  Rig rig(R"("jwks_url":"https://id.example/keys")");
+  rig.Start();
+  rig.host.Advance(31s);
+  rig.is_silent = true;
+  const std::string token = Stranger();
+  std::vector<Asked<AuthAnswer>> waiting;
+  for (int i = 0; i < 1000; ++i) {
+    waiting.push_back(rig.Send(token));
+    rig.host.Advance(1ms);
+  }
+  CHECK(IsUnchecked(rig.Ask(token), 29s));
+  CHECK(rig.asked() == 2);
+  CHECK(std::none_of(waiting.begin(), waiting.end(), [](const auto& one) { return one.is_answered(); }));
+  rig.is_silent = false;
+  rig.host.FinishHttp(Unavailable("timed out"));
+  for (const auto& one : waiting) CHECK(IsUnchecked(one.Wait(), 29s));
 }
 
 TEST_CASE("a withdrawn key ends what it had signed, also what was remembered") {
@@ -341,6 +418,17 @@ TEST_CASE("the keys are fetched again ahead of their age, and before it when the
   CHECK(rig.asked() == 6);
 }
 
+TEST_CASE("keys that are refreshed all the time leave room to ask for an unknown one") {
+  Rig rig(R"("refresh":30000)");
+  rig.headers = {{"cache-control", "max-age=0"}};
+  rig.Start();
+  for (int i = 0; i < 3; ++i) {
+    CHECK(IsUnchecked(rig.Ask(Stranger()), 30s));
+    rig.host.Advance(30s);
+    CHECK(IsRefused(rig.Ask(Stranger())));
+  }
+}
+
 TEST_CASE("a provider that does not answer lets nobody in and keeps nobody out whose keys are here") {
   Rig rig;
   rig.Start();
@@ -356,25 +444,36 @@ TEST_CASE("a provider that does not answer lets nobody in and keeps nobody out w
   CHECK(rig.host.Logged("answers again") == 1);
 }
 
-TEST_CASE("keys that are too old let nobody in, not even who is remembered") {
-  Rig rig(R"("refresh":60000,"keep_keys":100000,"remember":3600000)");
-  rig.Start();
-  const std::string token = rig.signer.Sign("ES256", Rig::Claims("exp", "2000000"));
-  CHECK(rig.Ask(token).get<Identity>());
-  rig.is_down = true;
-  rig.host.Advance(100s);
-  CHECK(rig.Ask(token).get<Identity>());
-  CHECK(rig.host.forgotten_identities() == 0);
+TEST_CASE("keys that are too old let nobody in, not even who is remembered, and not while the provider hangs either") {
+  for (const bool hangs : {false, true}) {
+    CAPTURE(hangs);
+    Rig rig(R"("refresh":60000,"keep_keys":100000,"remember":3600000)");
+    rig.Start();
+    const std::string token = rig.signer.Sign("ES256", Rig::Claims("exp", "2000000"));
+    CHECK(rig.Ask(token).get<Identity>());
+    (hangs ? rig.is_silent : rig.is_down) = true;
+    rig.host.Advance(100s);
+    CHECK(rig.asked() > 2);
+    CHECK(rig.Ask(token).get<Identity>());
+    CHECK(rig.host.forgotten_identities() == 0);
 
-  // Also who calls on a connection of which the gateway knows whose it is.
-  rig.host.Advance(1s);
-  CHECK(rig.host.forgotten_identities() == 1);
-  CHECK(rig.Ask(token).status().code() == StatusCode::kUnavailable);
-  rig.host.Advance(1h);
-  CHECK(rig.host.forgotten_identities() == 1);
-  rig.is_down = false;
-  rig.host.Advance(2min);
-  CHECK(rig.Ask(token).get<Identity>());
+    // Also who calls on a connection of which the gateway knows whose it is.
+    rig.host.Advance(1s);
+    CHECK(rig.host.forgotten_identities() == 1);
+    CHECK(IsUnchecked(rig.Ask(token), 10s));
+    CHECK(rig.host.Metric("spark_gateway_auth_oidc_keys") == 0);
+    CHECK(rig.host.Logged("older than keep_keys") == 1);
+    rig.host.Advance(1h);
+    CHECK(rig.host.forgotten_identities() == 1);
+
+    rig.is_down = rig.is_silent = false;
+    rig.host.FinishHttp(Unavailable("timed out"));
+    rig.host.Advance(2min);
+    CHECK(rig.Ask(token).get<Identity>());
+    CHECK(rig.host.Logged("answers again") == 1);
+    rig.host.Advance(1h);  // The end of keys that were replaced ends nothing.
+    CHECK(rig.host.forgotten_identities() == 1);
+  }
 }
 
 TEST_CASE("a provider that answers nonsense keeps the keys that were good") {
@@ -408,14 +507,37 @@ TEST_CASE("it is not ready without keys, and says why") {
   CHECK(started.Wait().message().find("connection refused") != std::string::npos);
 }
 
-TEST_CASE("when the threads that may wait are taken, a caller is told to come back") {
+TEST_CASE("a few signatures are checked where the call is, and a storm of them on threads that may wait") {
   Rig rig;
   rig.Start();
+  int last = 0;
+  const auto send = [&] {
+    return rig.Send(rig.signer.Sign("ES256", Rig::Claims("sub", "\"user" + std::to_string(++last) + "\"")));
+  };
+  for (int i = 0; i < 50; ++i) CHECK(send().is_answered());
+  auto later = send();
+  CHECK_FALSE(later.is_answered());
+  rig.host.RunPending();
+  CHECK(later.now().get<Identity>());
+
   rig.host.set_blocking(Blocking::kFull);
-  CHECK(rig.AskWith("sub", R"("bob")").get<Identity>());  // a few are checked in line
-  const Status status = rig.Ask(Signer("k9", "P-256").Sign("ES256", Rig::Claims())).status();
-  CHECK(status.code() == StatusCode::kUnavailable);
-  CHECK(status.retry_delay() == 1s);
+  CHECK(IsUnchecked(send().now(), 1s));
+  rig.host.Advance(1ms);
+  for (int i = 0; i < 5; ++i) CHECK(send().now().get<Identity>());
+  CHECK(IsUnchecked(send().now(), 1s));
+  rig.host.Advance(1h);
+  for (int i = 0; i < 50; ++i) CHECK(send().now().status().code() != StatusCode::kUnavailable);
+  CHECK(IsUnchecked(send().now(), 1s));
+}
+
+TEST_CASE("a check that took long is paid for before the next one is made on the spot") {
+  InlineBudget budget;
+  const MonotonicTime now = MonotonicTime(1h);
+  CHECK(budget.Take(now));
+  budget.Charge(10ms);
+  CHECK_FALSE(budget.Take(now));
+  CHECK_FALSE(budget.Take(now + 40ms));
+  CHECK(budget.Take(now + 41ms));
 }
 
 TEST_CASE("a service that may act for people does so, also with a token that is remembered") {
@@ -454,4 +576,7 @@ TEST_CASE("settings that make no sense are refused") {
   CHECK(said(R"("jwks_url":"http://127.0.0.1:8080/keys")").empty());
   CHECK(said(R"("refresh":1000)").find("refresh_floor") != std::string::npos);
   CHECK(said(R"("keep_keys":60000)").find("keep_keys: must not be shorter") != std::string::npos);
+  CHECK(said(R"("refresh":30000,"keep_keys":50000)").find("twice refresh_floor") != std::string::npos);
+  CHECK(said(R"("timeout":0)").find("timeout: must be above 0") != std::string::npos);
+  CHECK(said(R"("refresh_floor":0)").find("refresh_floor: must be at least 1s") != std::string::npos);
 }

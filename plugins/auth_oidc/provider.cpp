@@ -11,6 +11,7 @@ constexpr std::size_t kMaxWaiters = 1'000;
 constexpr int kTriesAtStart = 4;
 constexpr Duration kFirstPause = 1s;
 constexpr Duration kLongestPause = 60s;
+constexpr Duration kLeastFloor = 1s;
 
 // https, or http to a host that is this machine.
 bool IsSafe(std::string_view url) {
@@ -44,7 +45,10 @@ Status ProviderSettings::Validate() const {
     return InvalidArgument(name + ": '" + url + "' must begin with https:// (http:// only to this machine itself)");
   }
   if (refresh < refresh_floor) return InvalidArgument("refresh: must not be shorter than refresh_floor");
+  if (refresh_floor < kLeastFloor) return InvalidArgument("refresh_floor: must be at least 1s");
   if (keep_keys < refresh) return InvalidArgument("keep_keys: must not be shorter than refresh");
+  if (keep_keys < 2 * refresh_floor) return InvalidArgument("keep_keys: must be at least twice refresh_floor");
+  if (timeout <= 0ms) return InvalidArgument("timeout: must be above 0");
   return {};
 }
 
@@ -66,6 +70,7 @@ void Provider::Start(Completion<Status> done) {
 void Provider::Stop() {
   is_stopped_ = true;
   timer_.Reset();
+  end_.Reset();
   {
     const std::lock_guard lock(asking_mutex_);
     asking_.Reset();
@@ -73,32 +78,43 @@ void Provider::Stop() {
   started_ = {};
 }
 
-std::shared_ptr<const KeySet> Provider::keys() const {
+Provider::Keys Provider::keys() const {
   const std::lock_guard lock(mutex_);
   return keys_ && host_.Now() - fetched_at_ <= settings_.keep_keys ? keys_ : nullptr;
 }
 
-void Provider::AskAgain(std::function<void()> then) {
-  bool is_new = false;
+bool Provider::AskAgain(const Keys& seen, Waiter then) {
+  bool are_others = false;
   {
     const std::lock_guard lock(mutex_);
-    const bool is_early = was_asked_ && host_.Now() - asked_at_ < settings_.refresh_floor;
-    if ((is_asking_ || !is_early) && waiters_.size() < kMaxWaiters) {
-      waiters_.push_back(std::exchange(then, nullptr));
-      is_new = !std::exchange(is_asking_, true);
+    are_others = keys_ && keys_ != seen;
+    if (!are_others) {
+      const bool is_early = was_asked_ && host_.Now() - asked_at_ < settings_.refresh_floor;
+      if ((is_early && !is_wanted_) || waiters_.size() + late_.size() >= kMaxWaiters) return false;
+      (is_asking_ ? late_ : waiters_).push_back(std::exchange(then, nullptr));
+      if (std::exchange(is_wanted_, true)) return true;
     }
   }
-  if (then) return then();
-  if (!is_new) return;
+  if (are_others) {
+    then(false);
+    return true;
+  }
   const std::lock_guard lock(asking_mutex_);
   asking_ = host_.StartTimer(0ms, [this] { Fetch(); });
+  return true;
+}
+
+Duration Provider::floor_left() const {
+  const std::lock_guard lock(mutex_);
+  return std::max(std::chrono::ceil<Duration>(asked_at_ + settings_.refresh_floor - host_.Now()), kLeastFloor);
 }
 
 void Provider::Fetch() {
   if (is_stopped_) return;
   {
     const std::lock_guard lock(mutex_);
-    is_asking_ = true;
+    if (std::exchange(is_asking_, true)) return;  // A refresh came due while a token's key was being asked for.
+    is_wanted_ = true;
     was_asked_ = true;
     asked_at_ = host_.Now();
   }
@@ -162,26 +178,31 @@ void Provider::Take(const HttpResponse& response) {
     host_.ForgetIdentities();
     host_.Info("the identity provider has withdrawn a key; what it had signed is checked again");
   }
+  end_ = host_.StartTimer(settings_.keep_keys + 1ms, [this] { DropKeys(); });
   const Duration age = std::min(settings_.refresh, MaxAge(response).value_or(settings_.refresh));
-  Finish(std::max<Duration>(age * 4 / 5, settings_.refresh_floor));  // ahead of its end
+  // Ahead of its end, and not so often that no unknown key could ever be asked for.
+  Finish(std::max<Duration>(age * 4 / 5, 2 * settings_.refresh_floor), true);
+}
+
+// Whether the provider is silent, or has not even said that it will be.
+void Provider::DropKeys() {
+  {
+    const std::lock_guard lock(mutex_);
+    keys_ = nullptr;
+    if (last_error_.empty()) last_error_ = "no answer for longer than keep_keys";
+  }
+  ++generation_;
+  host_.ForgetIdentities();  // Connections that remember a token ask again.
+  count_.Set(0);
+  host_.Error("the keys of " + settings_.issuer +
+              " are older than keep_keys: nobody is let in until the identity provider answers");
 }
 
 void Provider::Fail(const Status& why) {
   bool was_failing = false;
-  bool are_stale = false;
-  Duration left = Duration::max();  // until the keys are stale
   {
     const std::lock_guard lock(mutex_);
     was_failing = !std::exchange(last_error_, why.message()).empty();
-    const auto age = std::chrono::ceil<Duration>(host_.Now() - fetched_at_);
-    are_stale = keys_ && age > settings_.keep_keys;
-    if (are_stale) keys_ = nullptr;
-    if (keys_) left = settings_.keep_keys - age + 1ms;
-  }
-  // Connections that remember a token ask again.
-  if (are_stale) {
-    ++generation_;
-    host_.ForgetIdentities();
   }
   failed_.Add();
   ++failures_;
@@ -191,26 +212,26 @@ void Provider::Fail(const Status& why) {
     started_(FailedPrecondition("the keys of " + settings_.issuer + " cannot be had: " + why.message()));
   }
   const auto doubled = kFirstPause * (1 << std::min(failures_ - 1, 6));
-  if (is_starting_) return Finish(doubled);
-  const Duration pause = std::min<Duration>(std::max<Duration>(doubled, settings_.refresh_floor),
-                                            std::max(kLongestPause, settings_.refresh_floor));
-  // Asked at the end of the keys' time, too, so that nobody is let in by them for longer.
-  Finish(std::min(pause, left));
+  if (is_starting_) return Finish(doubled, false);
+  Finish(std::max(std::min<Duration>(doubled, kLongestPause), settings_.refresh_floor), false);
 }
 
-void Provider::Finish(Duration next) {
-  std::vector<std::function<void()>> waiters;
+void Provider::Finish(Duration next, bool is_answered) {
+  std::vector<Waiter> waiters;
+  std::vector<Waiter> late;
   {
     const std::lock_guard lock(mutex_);
-    is_asking_ = false;
+    is_wanted_ = is_asking_ = false;
     waiters.swap(waiters_);
+    late.swap(late_);
   }
   timer_ = host_.StartTimer(next, [this] { Fetch(); });
   if (is_starting_ && failures_ == 0) {
     is_starting_ = false;
     started_(Status());
   }
-  for (const auto& waiter : waiters) waiter();
+  for (const Waiter& waiter : waiters) waiter(is_answered);
+  for (const Waiter& waiter : late) waiter(false);
 }
 
 std::string Provider::Describe() const {

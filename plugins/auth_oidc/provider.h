@@ -56,12 +56,19 @@ class Provider {
   void Start(Completion<Status> done);
   void Stop();
 
+  using Keys = std::shared_ptr<const KeySet>;
+  // Is told whether the keys are now those of an answer to a request that began after the question.
+  using Waiter = std::function<void(bool is_answered)>;
+
   // The keys; null when the last ones are older than keep_keys.
-  std::shared_ptr<const KeySet> keys() const;
-  // Calls `then` when the provider has been asked again (control thread); at once and on this thread when it was asked
-  // within the floor, or too many wait already.
-  void AskAgain(std::function<void()> then);
-  // Grows when keys were withdrawn: what was believed by them has to be checked again.
+  Keys keys() const;
+  // For somebody who has found nothing in the keys that were `seen`: calls `then` when there is more to know, on the
+  // control thread, or on this one when the keys are others by now. False: it will not be called, as the provider was
+  // asked within the floor, or too many wait already.
+  bool AskAgain(const Keys& seen, Waiter then);
+  // When asking again is of use; at least a second.
+  Duration floor_left() const;
+  // Grows when keys were withdrawn, or have become too old: what was believed by them has to be checked again.
   std::uint64_t generation() const { return generation_; }
   // When the keys came, for operators.
   std::string Describe() const;
@@ -74,7 +81,9 @@ class Provider {
   void Ask(const std::string& url, Fetched then);
   void Take(const HttpResponse& response);
   void Fail(const Status& why);
-  void Finish(Duration next);
+  void Finish(Duration next, bool is_answered);
+  // Nobody is let in by these keys any more.
+  void DropKeys();
 
   const ProviderSettings settings_;
   Host& host_;
@@ -84,12 +93,14 @@ class Provider {
 
   std::atomic<std::uint64_t> generation_{0};
   mutable std::mutex mutex_;  // Guards the members up to last_error_.
-  std::shared_ptr<const KeySet> keys_;
+  Keys keys_;
   MonotonicTime fetched_at_{};
   MonotonicTime asked_at_{};
-  bool is_asking_ = false;
+  bool is_wanted_ = false;  // a request is under way, or begins at once
+  bool is_asking_ = false;  // it is under way
   bool was_asked_ = false;
-  std::vector<std::function<void()>> waiters_;
+  std::vector<Waiter> waiters_;  // since before the request began
+  std::vector<Waiter> late_;     // since after
   std::string last_error_;
 
   // The control thread's.
@@ -101,6 +112,7 @@ class Provider {
   std::mutex asking_mutex_;  // Guards asking_.
   Timer asking_;             // These go first: their callbacks use what stands above.
   Timer timer_;
+  Timer end_;  // of the keys' time
 };
 
 }  // namespace sgw::plugins

@@ -60,8 +60,8 @@ class Oidc(Callers):
         wait_until(lambda: self.call(new)[0] == grpc.StatusCode.OK, 20, "the new key to be known")
         self.assert_code(grpc.StatusCode.OK, self.call(old))
         self.provider.rotate()  # Both are withdrawn.
-        wait_until(lambda: self.call(old)[0] == grpc.StatusCode.UNAUTHENTICATED, 20, "the old key to be withdrawn")
-        self.assert_code(grpc.StatusCode.UNAUTHENTICATED, self.call(new))
+        for token in (old, new):
+            wait_until(lambda: self.call(token)[0] == grpc.StatusCode.UNAUTHENTICATED, 20, "its key to be withdrawn")
         self.assert_code(grpc.StatusCode.OK, self.call(self.provider.token("alice")))
 
     def test_unknown_keys_do_not_storm_the_provider(self):
@@ -70,7 +70,7 @@ class Oidc(Callers):
         strange = self.provider.token("alice")
         before = self.provider.hits()
         for _ in range(20):
-            self.assert_code(grpc.StatusCode.UNAUTHENTICATED, self.call(strange))
+            self.assert_code(grpc.StatusCode.UNAVAILABLE, self.call(strange))
         self.assertLessEqual(self.provider.hits(), before + 1)
 
     def test_a_provider_that_is_down_keeps_nobody_out_who_has_a_token(self):
