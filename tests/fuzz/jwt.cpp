@@ -34,6 +34,7 @@ void CheckToken(const Jwt& token, std::string_view compact, const KeySet* keys) 
   if (CheckClaims(token, rules, now).ok()) {
     Require(token.claims().String("/iss") == rules.issuer, "a good token has our issuer");
     Require(token.claims().At("/exp") != nullptr, "a good token has an end");
+    Require(CheckKind(token, false).ok() && !token.claims().At("/cnf"), "a good token is one to call with");
   }
   if (!keys || !IsKnownAlgorithm(token.algorithm())) return;
   Require(keys->Verify(token) != KeySet::Verdict::kGood, "nobody here has a private key");

@@ -33,8 +33,9 @@ const JwtRules kRules{.issuer = "https://id", .audiences = {"gw"}};
 
 WallTime At(std::int64_t seconds) { return WallTime(std::chrono::seconds(seconds)); }
 
-Status Checked(std::string_view claims, WallTime now = At(900), const JwtRules& rules = kRules) {
-  const auto token = Jwt::Parse(TokenOf(kHeader, claims));
+Status Checked(std::string_view claims, WallTime now = At(900), const JwtRules& rules = kRules,
+               std::string_view header = kHeader) {
+  const auto token = Jwt::Parse(TokenOf(header, claims));
   REQUIRE(token);
   return CheckClaims(*token, rules, now);
 }
@@ -166,11 +167,50 @@ TEST_CASE("clocks may differ by the leeway and no more") {
 }
 
 TEST_CASE("an ID token of a sign-in is no access token, unless it may be") {
-  const std::string claims = With("nonce", R"("n")");
-  CHECK_FALSE(Checked(claims).ok());
-  JwtRules rules = kRules;
-  rules.allow_id_tokens = true;
-  CHECK(Checked(claims, At(900), rules).ok());
+  JwtRules lax = kRules;
+  lax.allow_id_tokens = true;
+  for (const auto& [name, value] : StringMap{{"nonce", R"("n")"},
+                                             {"at_hash", R"("h")"},
+                                             {"c_hash", R"("h")"},
+                                             {"s_hash", R"("h")"},
+                                             {"typ", R"("ID")"},
+                                             {"typ", R"("id")"}}) {
+    CAPTURE(name);
+    CHECK_FALSE(Checked(With(name, value)).ok());
+    CHECK(Checked(With(name, value), At(900), lax).ok());
+  }
+  CHECK(Checked(With("typ", R"("Bearer")")).ok());
+}
+
+TEST_CASE("what an issuer signs for another end is no token to call with, whatever else may be") {
+  JwtRules lax = kRules;
+  lax.allow_id_tokens = true;
+  for (const auto& [name, value] : StringMap{{"typ", R"("Refresh")"},
+                                             {"typ", R"("REFRESH")"},
+                                             {"typ", R"("Offline")"},
+                                             {"typ", R"("Logout")"},
+                                             {"events", R"({"http://schemas.openid.net/event/backchannel-logout":{}})"},
+                                             {"events", "null"},
+                                             {"cnf", R"({"jkt":"x"})"}}) {
+    CAPTURE(name);
+    CAPTURE(value);
+    CHECK(Checked(With(name, value), At(900), lax).code() == StatusCode::kUnauthenticated);
+  }
+}
+
+TEST_CASE("a header's type is that of a token, or there is none") {
+  const auto said = [](const std::string& type) {
+    return Checked(kClaims, At(900), kRules, R"({"alg":"RS256","typ":)" + type + "}");
+  };
+  for (const char* good : {R"("JWT")", R"("jwt")", R"("at+jwt")", R"("AT+JWT")", R"("application/at+jwt")"}) {
+    CAPTURE(good);
+    CHECK(said(good).ok());
+  }
+  for (const char* other :
+       {R"("logout+jwt")", R"("secevent+jwt")", R"("dpop+jwt")", R"("JOSE")", R"("at+jwt ")", R"("")", "7", "null"}) {
+    CAPTURE(other);
+    CHECK(said(other).code() == StatusCode::kUnauthenticated);
+  }
 }
 
 TEST_CASE("claims are found by name, by path, and as lists of texts") {

@@ -13,6 +13,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
+#include <initializer_list>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -110,8 +111,15 @@ struct JwtRules {
   bool allow_id_tokens = false;          // those of OpenID Connect that were made for a browser's sign-in
 };
 
-// Checks the claims of a token against the rules at this time: issuer, audience, `exp` (which must be there), `nbf`,
-// `iat`. UNAUTHENTICATED, in words for the caller. An `exp` that has passed is left to the caller: see JwtExpiry.
+// Whether this is a token to call with; an issuer signs texts for other ends, too (RFC 8725, 3.11 and 3.12). Not one
+// whose header has another `typ` than JWT or at+jwt (RFC 9068); a refresh token, by Keycloak's claim `typ`; a logout
+// token or another set of `events` (RFC 8417); one that is bound to a key of its holder (`cnf`, RFC 7800), which nobody
+// here sees; nor an ID token, unless it may be: known by `nonce`, `at_hash`, `c_hash`, `s_hash`, or that claim `typ`.
+Status CheckKind(const Jwt& token, bool allow_id_tokens);
+
+// Checks the claims of a token against the rules at this time: issuer, kind, audience, `exp` (which must be there),
+// `nbf`, `iat`. UNAUTHENTICATED, in words for the caller. An `exp` that has passed is left to the caller: see
+// JwtExpiry.
 Status CheckClaims(const Jwt& token, const JwtRules& rules, WallTime now);
 
 // When the token ends, with the leeway; only of one that has passed CheckClaims.
@@ -168,23 +176,53 @@ inline Result<std::optional<WallTime>> Jwt::Time(std::string_view path) const {
   return std::optional<WallTime>(WallTimeAt(static_cast<std::int64_t>(*seconds)));
 }
 
+namespace detail {
+
+inline Status NotForUs(std::string_view why) {
+  return Unauthenticated("The token is not for this gateway: " + std::string(why));
+}
+
+inline bool IsOneOf(std::string_view text, std::initializer_list<std::string_view> all) {
+  return std::any_of(all.begin(), all.end(), [text](std::string_view one) { return EqualFold(text, one); });
+}
+
+}  // namespace detail
+
+inline Status CheckKind(const Jwt& token, bool allow_id_tokens) {
+  if (const Json* type = token.header().At("/typ")) {
+    const std::string* text = type->as_string();
+    if (!text || !detail::IsOneOf(*text, {"JWT", "at+jwt", "application/at+jwt"})) {
+      return detail::NotForUs("it is of another type (typ); send an access token.");
+    }
+  }
+  const std::string mark = token.claims().String("/typ");
+  if (detail::IsOneOf(mark, {"Refresh", "Offline"})) {
+    return detail::NotForUs("it is a refresh token; send an access token.");
+  }
+  if (detail::IsOneOf(mark, {"Logout"}) || token.Claim("events")) {
+    return detail::NotForUs("it tells of an event; send an access token.");
+  }
+  if (token.Claim("cnf")) {
+    return detail::NotForUs("it is bound to a key of its holder (cnf), which cannot be checked here.");
+  }
+  if (allow_id_tokens) return {};
+  bool is_id_token = detail::IsOneOf(mark, {"ID"});
+  for (const char* claim : {"nonce", "at_hash", "c_hash", "s_hash"}) is_id_token |= token.Claim(claim) != nullptr;
+  if (is_id_token) return detail::NotForUs("it is an ID token of a sign-in; send an access token.");
+  return {};
+}
+
 inline Status CheckClaims(const Jwt& token, const JwtRules& rules, WallTime now) {
-  const auto wrong = [](std::string_view why) {
-    return Unauthenticated("The token is not for this gateway: " + std::string(why));
-  };
+  const auto wrong = detail::NotForUs;
   const Json* issuer = token.Claim("iss");
   if (!issuer || !issuer->as_string() || *issuer->as_string() != rules.issuer) return wrong("it has another issuer.");
+  if (Status status = CheckKind(token, rules.allow_id_tokens); !status.ok()) return status;
   if (!rules.audiences.empty()) {
     const std::vector<std::string> said = token.Texts("aud");
     const bool is_one = std::any_of(said.begin(), said.end(), [&](const std::string& one) {
       return std::find(rules.audiences.begin(), rules.audiences.end(), one) != rules.audiences.end();
     });
     if (!is_one) return wrong("its audience must be '" + rules.audiences.front() + "'.");
-  }
-  if (!rules.allow_id_tokens) {
-    for (const char* claim : {"nonce", "at_hash", "c_hash", "s_hash"}) {
-      if (token.Claim(claim)) return wrong("it is an ID token of a sign-in; send an access token.");
-    }
   }
   const auto expiry = token.Time("exp");
   if (!expiry) return expiry.status();

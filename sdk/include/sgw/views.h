@@ -19,6 +19,15 @@ using StringMap = std::vector<std::pair<std::string, std::string>>;
 
 namespace detail {
 
+constexpr char Lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; }
+constexpr bool EqualFold(std::string_view a, std::string_view b) {
+  if (a.size() != b.size()) return false;
+  for (std::size_t i = 0; i < a.size(); ++i) {
+    if (Lower(a[i]) != Lower(b[i])) return false;
+  }
+  return true;
+}
+
 inline std::string_view Text(sgw_view view) {
   return view.size == 0 ? std::string_view() : std::string_view(view.data, static_cast<std::size_t>(view.size));
 }
