@@ -44,8 +44,12 @@ std::optional<WallTime> EndOf(X509* certificate) {
   return WallTimeAt(timegm(&parts));
 }
 
-// A NUL or a line break in a name is somebody's trick.
-bool IsName(std::string_view text) {
+// What a certificate says in one place must not pass for what another would: a common name, that any authority signs,
+// is no SPIFFE ID. A NUL or a line break in a name is somebody's trick.
+bool IsName(std::string_view place, std::string_view text) {
+  const bool has_colon = text.find(':') != std::string_view::npos;
+  if (place == "uri" ? !has_colon : place == "dns" ? has_colon : text.find("://") != std::string_view::npos)
+    return false;
   return !text.empty() && text.size() <= kMaxName &&
          std::none_of(text.begin(), text.end(), [](unsigned char c) { return c < 0x20 || c == 0x7F; });
 }
@@ -76,7 +80,7 @@ AuthAnswer Mtls::Authenticate(const AuthCall& call) {
   std::vector<std::string> names;
   for (const std::string& place : settings_.subject) {
     names = NamesIn(*peer, place);
-    std::erase_if(names, [](const std::string& one) { return !IsName(one); });
+    std::erase_if(names, [&place](const std::string& one) { return !IsName(place, one); });
     if (!names.empty()) break;
   }
   if (!settings_.allow.empty()) {

@@ -89,6 +89,26 @@ TEST_CASE("names with control characters are no names") {
   }
 }
 
+TEST_CASE("a name is of its place: none passes for a SPIFFE ID that is not in its URI") {
+  const std::string fake = "spiffe://acme.com/ns/etl/admin";
+  const std::string der = DerOf(fake, 2'000'000'000);
+  CHECK(Ask("{}", AnyCall().Certificate("CN=" + fake, {}, {}, der)).status().code() == StatusCode::kPermissionDenied);
+  CHECK(SubjectOf(Ask("{}", AnyCall().Certificate("CN=" + fake, {fake, "etl.acme.com"}, {}, der))) == "etl.acme.com");
+  for (const char* place : {"dns", "common_name", "distinguished_name"}) {
+    CAPTURE(place);
+    CHECK(Ask(R"({"subject":[")" + std::string(place) + R"("]})", AnyCall().Certificate(fake, {fake}, {}, der))
+              .status()
+              .code() == StatusCode::kPermissionDenied);
+  }
+  CHECK(SubjectOf(Ask("{}", AnyCall().Certificate("", {"b.acme.com"}, {"a.acme.com"}))) == "b.acme.com");
+  CHECK(SubjectOf(Ask("{}", AnyCall().Certificate("", {"urn:acme:a"}, {"urn:acme:b"}))) == "urn:acme:b");
+}
+
+TEST_CASE("a distinguished name with a line break is no name") {
+  CHECK(Ask(R"({"subject":["distinguished_name"]})", AnyCall().Certificate("CN=a\nb")).status().code() ==
+        StatusCode::kPermissionDenied);
+}
+
 TEST_CASE("a common name with a NUL inside is no name") {
   const std::string der = DerOf(std::string_view("alice\0.evil", 11), 2'000'000'000);
   CHECK(Ask("{}", AnyCall().Certificate("", {}, {}, der)).status().code() == StatusCode::kPermissionDenied);
