@@ -8,6 +8,7 @@ import tempfile
 from . import messages, places
 from .peers import PEERS, PIPELINE, RELAY
 from .processes import Failed, Process, wait_until
+from .provider import Provider
 from .row import summarize
 from .tls import Certificate
 
@@ -20,6 +21,7 @@ class Bench:
         self._folder = tempfile.TemporaryDirectory(prefix="spark-gateway-bench-")
         self.folder = pathlib.Path(self._folder.name)
         self.certificate = Certificate(self.folder)
+        self.provider = Provider(self.folder)
         self._started = 0
         self.server = Process([places.SERVER], self.folder / "server.log", keeps_input=True)
         line = wait_until(lambda: re.search(r"listening on 127.0.0.1:(\d+)", self.server.log_tail()), 10,
@@ -47,8 +49,15 @@ class Bench:
         folder.mkdir(exist_ok=True)
         added = subprocess.run([places.GATEWAY, "token", "add", "--file", folder / "tokens.yaml", "--subject", "ci",
                                 "--group", "ads"], check=True, capture_output=True, text=True)
-        process = self.start(PIPELINE, **options)
-        process.headers = spark_headers(added.stdout.split()[-1])
+        process = self.start(PIPELINE, AUTH=f"use: auth_token, path: {folder / 'tokens.yaml'}", **options)
+        process.headers = messages.spark_headers(added.stdout.split()[-1])
+        return process
+
+    def start_oidc_pipeline(self, token):
+        """The same for callers with a token of the provider."""
+        issuer = self.provider.issuer
+        process = self.start(PIPELINE, AUTH=f'use: auth_oidc, issuer: "{issuer}", jwks_url: "{issuer}/keys", audiences: [bench]')
+        process.headers = messages.spark_headers(token)
         return process
 
     def run(self, row):
@@ -85,8 +94,5 @@ class Bench:
 
     def close(self):
         self.server.stop()
+        self.provider.close()
         self._folder.cleanup()
-
-
-def spark_headers(token):
-    return [("authorization", f"Bearer {token}"), ("x-spark-team", "ads"), ("x-spark-environment", "prod")]

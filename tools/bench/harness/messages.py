@@ -51,3 +51,7 @@ def config(session):
 
 def artifact(session):
     return frame(_spark(session, 3, 6, 32 << 10))
+
+
+def spark_headers(token):
+    return [("authorization", f"Bearer {token}"), ("x-spark-team", "ads"), ("x-spark-environment", "prod")]

@@ -4,7 +4,7 @@ from .. import messages
 from ..loads import client, h2load
 from ..row import CPU_PER_REQUEST, P50, P99, REQUESTS, Bound, Contestant, Metric, Row
 
-BARE_HEADERS = [("authorization", "Bearer " + "x" * 44), ("x-spark-team", "ads"), ("x-spark-environment", "prod")]
+BARE_HEADERS = messages.spark_headers("x" * 44)
 ANSWER_BYTES = messages.UNARY_BYTES + 5
 ADDED_P50 = Metric("added_p50_us", "added p50 us", 1)
 ADDED_P99 = Metric("added_p99_us", "added p99 us", 1)
@@ -60,6 +60,10 @@ def rows(bench):
     plain = _unary(messages.ECHO, "unary", (), None)
     tls = _unary(messages.ECHO, "unary", (), True)
     config = _unary(messages.CONFIG, "config", BARE_HEADERS, None)
+    token = bench.provider.token()
+    with_jwt = _unary(messages.CONFIG, "config", messages.spark_headers(token), None)
+    pipeline_bounds = [Bound(CPU_PER_REQUEST, 1.4, ("relay (U1)",)), Bound(CPU_PER_REQUEST, 1.0, ("haproxy",)),
+                       Bound(CPU_PER_REQUEST, 0.5, ("envoy",))]
     relay = lambda bench: bench.start_relay()
     pipeline = lambda bench: bench.start_pipeline()
     echo_once = _one_at_a_time(messages.ECHO, "unary", ())
@@ -79,9 +83,11 @@ def rows(bench):
              Bound(CPU_PER_REQUEST, 0.4, ("envoy",))], (1000, 60000)),
         Row("U2", "Config of a bound session, through token, router, pool, discovery, audit and metrics; peers bare",
             [*peers(bench, config, only_l7=True), Contestant("relay (U1)", plain, relay),
-             Contestant("gateway", config, pipeline)], METRICS,
-            [Bound(CPU_PER_REQUEST, 1.4, ("relay (U1)",)), Bound(CPU_PER_REQUEST, 1.0, ("haproxy",)),
-             Bound(CPU_PER_REQUEST, 0.5, ("envoy",))], (1000, 60000)),
+             Contestant("gateway", config, pipeline)], METRICS, pipeline_bounds, (1000, 60000)),
+        Row("U2", "the same with a signed token of 1.2 KB, which connections remember; peers get it, too",
+            [*peers(bench, with_jwt, only_l7=True), Contestant("relay (U1)", plain, relay),
+             Contestant("gateway", with_jwt, lambda bench: bench.start_oidc_pipeline(token))], METRICS, pipeline_bounds,
+            (1000, 60000), variant="auth_oidc"),
         Row("U3", "one call at a time: latency over direct",
             [_direct(echo_once), *peers(bench, echo_once), Contestant("gateway", echo_once, relay),
              Contestant("pipeline", config_once, pipeline)],
