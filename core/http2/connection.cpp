@@ -176,12 +176,14 @@ void Connection::ScheduleFlush() {
 void Connection::AppendControl(const char* data, std::size_t size) {
   output_bytes_ += size;
   enqueued_ += static_cast<std::int64_t>(size);
-  // Neighbouring small frames become one part of the writev.
-  if (!output_.empty() && !output_.back().stream && output_.back().piece.size() + size <= kControlBytes &&
-      output_.back().piece.Extend({data, size})) {
+  // Neighbouring small frames become one part of the writev. Not one that was offered already: it may be in a TLS
+  // record that a full socket did not take, and which must be offered again as it was.
+  if (!output_.empty() && !is_last_offered_ && !output_.back().stream &&
+      output_.back().piece.size() + size <= kControlBytes && output_.back().piece.Extend({data, size})) {
     return;
   }
   output_.push_back({Piece::CopyWithRoom({data, size}, size < 512 ? 512 : 0), nullptr});
+  is_last_offered_ = false;
 }
 
 bool Connection::FillOutput() {
@@ -208,6 +210,7 @@ void Connection::Flush() {
     for (auto at = output_.begin(); at != output_.end() && count < kMaxParts; ++at, ++count) {
       parts[count] = {const_cast<char*>(at->piece.data()), at->piece.size()};
     }
+    is_last_offered_ = true;
     const ssize_t size = transport_->Write(parts.data(), count);
     if (size == Transport::kAgain) {
       is_waiting_writable_ = true;

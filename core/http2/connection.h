@@ -101,6 +101,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   Queue<Chunk> output_;
   Buffer* receiving_ = nullptr;  // the slab that nghttp2 reads from just now
   std::size_t output_bytes_ = 0;
+  bool is_last_offered_ = false;  // of output_: a write that took less than all of it had it
   std::int64_t enqueued_ = 0;
   std::int64_t written_ = 0;
   Timer tick_;

@@ -183,6 +183,46 @@ TEST_CASE("bytes that wait in the TLS layer behind the last full read of a turn 
   }
 }
 
+TEST_CASE("what a full socket did not take of a record is offered to TLS again as it was") {
+  // A body that leaves less room in its record than the small frames behind it may come to take.
+  for (const std::size_t size : {15'900, 16'000, 16'100, 16'200, 16'300}) {
+    CAPTURE(size);
+    const auto answer = [size](Recorder& recorder) {
+      recorder.on_headers = [self = &recorder, size] {
+        self->stream->SendHeaders({{":status", "200"}}, false);
+        self->stream->SendData(Piece::Copy(std::string(size, 'x')));
+        self->stream->SendEnd({{"grpc-status", "0"}});
+      };
+    };
+    ConnectionOptions options;
+    options.max_streams = 1'000;
+    Pair pair(answer, options, {}, "127.0.0.1:0", OwnCertificate());
+    const int fd = RawConnect(pair.address);
+    const int room = 64 << 10;
+    setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &room, sizeof(room));
+    TlsClient client(fd, "\2h2");
+    constexpr std::uint32_t kMost = 0x7FFF'FFFF;
+    const std::string window = std::string("\0\4", 2) + BigEndian(kMost);
+    REQUIRE(client.Write(std::string(kPreface) + FrameOf(FrameType::kSettings, 0, 0, window) +
+                         FrameOf(FrameType::kWindowUpdate, 0, 0, BigEndian(kMost - 65'535))));
+    constexpr std::uint32_t kCalls = 330;
+    for (std::uint32_t call = 0; call < kCalls; ++call) {
+      REQUIRE(client.Write(FrameOf(FrameType::kHeaders, kEndHeaders | kEndStream, 2 * call + 1, RequestHead())));
+      std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    }
+    // By the answer to it everything before it has come.
+    REQUIRE(client.Write(FrameOf(FrameType::kPing, 0, 0, "12345678")));
+    std::size_t read = 0;
+    const std::size_t wanted = kCalls * size;
+    char bytes[16 * 1024];
+    int got = 0;
+    while (read < wanted && (got = SSL_read(client.ssl(), bytes, sizeof(bytes))) > 0)
+      read += static_cast<std::size_t>(got);
+    CHECK(read >= wanted);
+    ERR_clear_error();
+  }
+}
+
 TEST_CASE("listeners on IPv6 and on a Unix socket serve") {
   const std::string path = "unix:/tmp/sgw_listener_test_" + std::to_string(getpid());
   for (const std::string& listen : {std::string("[::1]:0"), path}) {
