@@ -18,6 +18,16 @@ constexpr std::size_t kMaxKey = 256;
 
 Place PlaceOf(const YAML::Mark& mark) { return {mark.line + 1, mark.column + 1}; }
 
+// The parser makes single bytes of the escapes \_ and \N, where the file itself was UTF-8.
+bool IsUtf8(std::string_view text) {
+  while (!text.empty()) {
+    const std::size_t size = sgw::detail::Utf8Length(text);
+    if (size == 0) return false;
+    text.remove_prefix(size);
+  }
+  return true;
+}
+
 class Builder : public YAML::EventHandler {
  public:
   // No directory: there are no references.
@@ -85,6 +95,10 @@ class Builder : public YAML::EventHandler {
     if (too_deep_ > 0) return;
     Value value = NewValue(mark, tag, anchor, kind);
     value.text = text;
+    if (!IsUtf8(text)) {
+      complaints_.Error(value.place, "the escapes \\_ and \\N are not supported; write \\u00a0 or \\u0085");
+      value.is_broken = true;
+    }
     if (is_key()) return TakeKey(value);
     if (directory_ && kind == Value::Kind::kScalar) ReplaceReferences(value, *directory_, complaints_);
     Put(std::move(value));

@@ -93,6 +93,8 @@ TEST_CASE("line ends of old, and what only quotes can hold, are said to be so") 
         "gateway.yaml:1:11: a carriage return within a line; a line ends with LF or CR LF\n");
   for (const char* text : {"@a", "%a", "`a"})
     CHECK(Contains(Said(kGood + "log: " + text + "\n"), "gateway.yaml:9:6: unknown token; a text that begins with"));
+  for (const char* text : {"\"a\\_b\"", "\"a\\Nb\"", "{\"a\\_b\": 1}"})
+    CHECK(Contains(Said(kGood + "log: " + text + "\n"), "are not supported; write \\u00a0 or \\u0085"));
   CHECK(Contains(Said(kGood + "log: {level: \"info}\n"), "a '{' or a quote is not closed"));
   CHECK(Contains(Said(Repeated("[", 2'000) + Repeated("]", 2'000)), "it has too many levels to be read to its end"));
 }
