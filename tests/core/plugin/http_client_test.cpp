@@ -26,7 +26,7 @@ Request Get(const std::string& url) {
   Request request;
   request.method = "GET";
   request.url = url;
-  request.timeout = 60s;
+  request.timeout = 30s;
   request.max_response_bytes = 1 << 20;
   return request;
 }

@@ -27,7 +27,7 @@ import time
 sys.path.append(str(pathlib.Path(__file__).resolve().parents[2] / "e2e/identity"))
 from authority import Authority  # noqa: E402
 
-PATIENCE = 60  # seconds, for what must happen
+PATIENCE = 30  # seconds, for what must happen
 PIECES, PIECE = 256, 65536  # of /stream
 
 changed = threading.Condition()  # guards the following
@@ -85,7 +85,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         with changed:
             waiting[name] += 1
             changed.notify_all()
-            changed.wait_for(lambda: name in released)
+            changed.wait_for(lambda: name in released, PATIENCE)
         try:
             self.answer(b"at last")
         finally:
