@@ -255,7 +255,7 @@ bool SessionTable::End(const EntryPtr& session, const Ending& ending,
   {
     const std::lock_guard lock(shard.mutex);
     if (session->ended || (is_still_due && !is_still_due(*session))) return false;
-    session->ended = std::make_unique<const SessionEntry::Ended>(ending.refusal, ending.outcome);
+    session->ended = std::make_unique<const SessionEntry::Ended>(SessionEntry::Ended{ending.refusal, ending.outcome});
     has_streams = session->open_streams > 0;
     session->hold.Release();
     running = session->all_operations().EndAll();

@@ -15,6 +15,7 @@
 #include <mutex>
 #include <string>
 #include <unordered_set>
+#include <utility>
 
 #include "core/session/operations.h"
 #include "core/session/servers.h"
@@ -26,13 +27,20 @@ namespace sgw::core {
 
 // There may be 100,000 of them: what many have in common is kept once, and what few have is not kept here.
 struct SessionEntry {
+  SessionEntry(std::string key_text, ServerPtr on, SteadyTime since, RoutePtr its_route, Hold its_hold = {})
+      : key(std::move(key_text)),
+        server(std::move(on)),
+        created(since),
+        route(std::move(its_route)),
+        hold(std::move(its_hold)) {}
+
   const std::string key;  // see SessionTable::KeyOf
   const ServerPtr server;
   const SteadyTime created;
 
   // Guarded by the shard's mutex.
   RoutePtr route;
-  Hold hold{};  // it counts as a session until its end
+  Hold hold;  // it counts as a session until its end
   SteadyTime last_used = created;
   SteadyTime last_checked = created;
   SteadyTime last_touched = created;  // in the store
