@@ -1,104 +1,12 @@
 #include "auth_oidc.h"
 
-#include <doctest/doctest.h>
-#include <sgw/testing.h>
-
 #include <ctime>
 
-#include "signer.h"
+#include "rig.h"
 
 using namespace sgw;
 using namespace sgw::plugins;
-using namespace sgw::testing;
-using sgw::plugins::testing::Signer;
-using sgw::plugins::testing::SignShared;
-
-namespace {
-
-constexpr const char* kIssuer = "https://id.example";
-
-std::string SettingsWith(const std::string& more = "") {
-  return R"({"issuer":"https://id.example","audiences":["spark-gateway"])" + (more.empty() ? "" : "," + more) + "}";
-}
-
-// An identity provider in the hands of the test, and a plugin that trusts it.
-struct Rig {
-  explicit Rig(const std::string& more = "")
-      : plugin(host, Linked<Oidc, OidcSettings>(), SettingsWith(more)), signer("k1", "P-256") {
-    keys = signer.Jwks();
-    host.SetWallClock(At(1'000'000));
-    host.OnHttp([this](const HttpRequest& request) { return Answer(request); });
-  }
-
-  static WallTime At(std::int64_t seconds) { return WallTime(std::chrono::seconds(seconds)); }
-  std::optional<Result<HttpResponse>> Answer(const HttpRequest& request) {
-    if (is_down) return Unavailable("connection refused");
-    if (is_silent) return std::nullopt;
-    if (request.url == std::string(kIssuer) + "/.well-known/openid-configuration") {
-      return HttpResponse{.status = status, .body = discovery};
-    }
-    if (request.url == std::string(kIssuer) + "/keys") {
-      return HttpResponse{.status = status, .headers = headers, .body = keys};
-    }
-    return HttpResponse{.status = 404};
-  }
-  void Start() {
-    auto started = plugin.Start();
-    host.RunPending();
-    REQUIRE(started.Wait().ok());
-  }
-  std::size_t asked() const { return host.http_requests().size(); }
-
-  // A good token's claims with one of them replaced, added or (an empty value) left out.
-  static std::string Claims(const std::string& name = "", const std::string& value = "") {
-    StringMap all = {{"iss", R"("https://id.example")"},
-                     {"aud", R"("spark-gateway")"},
-                     {"sub", R"("alice")"},
-                     {"exp", "1000600"},
-                     {"groups", R"(["ads","ml"])"}};
-    bool is_there = name.empty();
-    for (auto& [key, text] : all) {
-      if (key == name) text = value, is_there = true;
-    }
-    if (!is_there) all.emplace_back(name, value);
-    std::string claims = "{";
-    for (const auto& [key, text] : all) {
-      if (!text.empty()) claims += (claims.size() > 1 ? ",\"" : "\"") + key + "\":" + text;
-    }
-    return claims + "}";
-  }
-
-  Asked<AuthAnswer> Send(const std::string& token) { return plugin.Authenticate(AnyCall().Bearer(token)); }
-  AuthAnswer Ask(const std::string& token) {
-    auto asked = Send(token);
-    host.RunPending();
-    return asked.Wait();
-  }
-  AuthAnswer AskWith(const std::string& name, const std::string& value) {
-    return Ask(signer.Sign("ES256", Claims(name, value)));
-  }
-
-  std::string discovery = R"({"issuer":"https://id.example","jwks_uri":"https://id.example/keys"})";
-  std::string keys;
-  StringMap headers;
-  int status = 200;
-  bool is_down = false;
-  bool is_silent = false;
-  TestHost host;
-  PluginUnderTest plugin;
-  Signer signer;
-};
-
-bool IsRefused(const AuthAnswer& answer) { return answer.status().code() == StatusCode::kUnauthenticated; }
-
-// A token that could not be checked, with this pause.
-bool IsUnchecked(const AuthAnswer& answer, Duration pause) {
-  return answer.status().code() == StatusCode::kUnavailable && answer.status().retry_delay() == pause;
-}
-
-std::string Stranger(const std::string& key = "k9") { return Signer(key, "P-256").Sign("ES256", Rig::Claims()); }
-
-}  // namespace
+using namespace sgw::plugins::testing;
 
 void sgw::testing::PrepareForConformance(TestHost& host) {
   host.OnHttp([keys = Signer("k1", "P-256").Jwks()](const HttpRequest& request) {
@@ -124,65 +32,6 @@ TEST_CASE("a good token says who calls") {
   CHECK(identity->groups == std::vector<std::string>{"ads", "ml"});
   CHECK(identity->claims == StringMap{{"email", "a@x"}});
   CHECK(identity->expiry == Rig::At(1'000'660));  // with the leeway
-}
-
-TEST_CASE("the tokens of well-known providers are read by configuration alone") {
-  struct Example {
-    const char* name;
-    const char* settings;
-    const char* claims;
-    const char* subject;
-    std::vector<std::string> groups;
-  };
-  const std::vector<Example> examples = {
-      {"Okta",
-       R"("subject":"sub","groups":["groups"])",
-       R"("sub":"a@acme.com","groups":["ads"])",
-       "a@acme.com",
-       {"ads"}},
-      {"Entra",
-       R"("subject":"oid","groups":["roles","groups"])",
-       R"("sub":"xyz","oid":"0a1b","roles":["Spark.User"],"groups":["g1"])",
-       "0a1b",
-       {"Spark.User", "g1"}},
-      {"Google",
-       R"("subject":"email","groups":["hd"])",
-       R"("sub":"1","email":"a@acme.com","hd":"acme.com")",
-       "a@acme.com",
-       {"acme.com"}},
-      {"Keycloak",
-       R"("subject":"sub","groups":["/realm_access/roles"])",
-       R"("sub":"u1","realm_access":{"roles":["ads"]})",
-       "u1",
-       {"ads"}},
-      {"Kubernetes",
-       R"("groups":["/kubernetes.io/namespace"])",
-       R"("sub":"system:serviceaccount:ads:etl","kubernetes.io":{"namespace":"ads","pod":{"name":"p"}})",
-       "system:serviceaccount:ads:etl",
-       {"ads"}},
-      {"GitHub Actions",
-       R"("groups":["repository_owner","repository"])",
-       R"("sub":"repo:acme/etl:ref:refs/heads/main","repository":"acme/etl","repository_owner":"acme")",
-       "repo:acme/etl:ref:refs/heads/main",
-       {"acme", "acme/etl"}},
-      {"Buildkite",
-       R"("groups":["pipeline_slug"])",
-       R"("sub":"organization:acme:pipeline:etl:ref:refs/heads/main:commit:c:step:","pipeline_slug":"etl")",
-       "organization:acme:pipeline:etl:ref:refs/heads/main:commit:c:step:",
-       {"etl"}},
-  };
-  for (const Example& example : examples) {
-    CAPTURE(example.name);
-    Rig rig(example.settings);
-    rig.Start();
-    const AuthAnswer answer =
-        rig.Ask(rig.signer.Sign("ES256", R"({"iss":"https://id.example","aud":"spark-gateway","exp":1000600,)" +
-                                             std::string(example.claims) + "}"));
-    const auto* identity = answer.get<Identity>();
-    REQUIRE_MESSAGE(identity, answer.status().message());
-    CHECK(identity->subject == example.subject);
-    CHECK(identity->groups == example.groups);
-  }
 }
 
 TEST_CASE("what is not a token of this provider is left to the next step") {
@@ -383,204 +232,6 @@ TEST_CASE("a token that has ended is good for running sessions only, and only wi
   CHECK(IsRefused(rig.Ask(Signer("k1", "P-256").Sign("ES256", Rig::Claims("exp", "999000")))));
 }
 
-TEST_CASE("a new key is fetched when a token names it, once per floor however many ask") {
-  Rig rig;
-  rig.Start();
-  const std::size_t before = rig.asked();
-  const Signer next("k2", "P-256");
-  rig.keys = R"({"keys":[)" + rig.signer.Jwk() + "," + next.Jwk() + "]}";
-  rig.host.Advance(31s);
-
-  std::vector<Asked<AuthAnswer>> asked;
-  for (int i = 0; i < 20; ++i) {
-    asked.push_back(rig.Send(next.Sign("ES256", Rig::Claims("sub", "\"user" + std::to_string(i) + "\""))));
-  }
-  rig.host.RunPending();
-  for (auto& one : asked) CHECK(one.Wait().get<Identity>());
-  CHECK(rig.asked() == before + 2);  // the discovery document and the keys
-
-  for (int i = 0; i < 20; ++i) CHECK(IsUnchecked(rig.Ask(Stranger()), 30s));
-  CHECK(rig.asked() == before + 2);
-}
-
-TEST_CASE("a token with an unknown key is refused after an answer to a later question, and could else not be checked") {
-  Rig rig;
-  rig.Start();
-  CHECK(IsUnchecked(rig.Ask(Stranger()), 30s));  // The keys came before the question, and the floor holds back.
-  rig.host.Advance(10s);
-  CHECK(IsUnchecked(rig.Ask(Stranger()), 20s));
-  rig.host.Advance(21s);
-  CHECK(IsRefused(rig.Ask(Stranger())));
-  CHECK(IsUnchecked(rig.Ask(Stranger()), 30s));
-  rig.is_down = true;
-  rig.host.Advance(31s);
-  CHECK(IsUnchecked(rig.Ask(Stranger()), 30s));
-  CHECK(rig.host.Metric("spark_gateway_auth_oidc_tokens_total", {{"result", "unchecked"}}) == 4);
-}
-
-TEST_CASE("an answer that was under way refuses nobody who asks meanwhile, and lets in whom it can") {
-  Rig rig(R"("jwks_url":"https://id.example/keys")");
-  rig.Start();
-  rig.host.Advance(31s);
-  rig.is_silent = true;
-  const Signer next("k2", "P-256");
-  auto first = rig.Send(Stranger());
-  rig.host.RunPending();  // The request goes out.
-  auto late = rig.Send(Stranger());
-  auto good = rig.Send(next.Sign("ES256", Rig::Claims()));
-  CHECK(rig.asked() == 2);
-  rig.host.Advance(9s);
-  CHECK_FALSE((first.is_answered() || late.is_answered() || good.is_answered()));
-  rig.host.FinishHttp(HttpResponse{.status = 200, .body = next.Jwks()});
-  CHECK(IsRefused(first.Wait()));
-  CHECK(IsUnchecked(late.Wait(), 21s));
-  CHECK(good.Wait().get<Identity>());
-  CHECK(rig.asked() == 2);
-}
-
-TEST_CASE("a refresh that comes due while a key is asked for is no second request") {
-  Rig rig(R"("jwks_url":"https://id.example/keys","refresh":40000)");
-  rig.Start();
-  rig.host.Advance(31s);
-  rig.is_silent = true;
-  auto asked = rig.Send(Stranger());
-  rig.host.Advance(5min);
-  CHECK(rig.asked() == 2);
-  rig.host.FinishHttp(Unavailable("timed out"));
-  CHECK(IsUnchecked(asked.Wait(), 1s));
-}
-
-TEST_CASE("a storm of made-up keys is one request, and who finds no room to wait hears it at once") {
-  Rig rig(R"("jwks_url":"https://id.example/keys")");
-  rig.Start();
-  rig.host.Advance(31s);
-  rig.is_silent = true;
-  const std::string token = Stranger();
-  std::vector<Asked<AuthAnswer>> waiting;
-  for (int i = 0; i < 1000; ++i) {
-    waiting.push_back(rig.Send(token));
-    rig.host.Advance(1ms);
-  }
-  CHECK(IsUnchecked(rig.Ask(token), 29s));
-  CHECK(rig.asked() == 2);
-  CHECK(std::none_of(waiting.begin(), waiting.end(), [](const auto& one) { return one.is_answered(); }));
-  rig.is_silent = false;
-  rig.host.FinishHttp(Unavailable("timed out"));
-  for (const auto& one : waiting) CHECK(IsUnchecked(one.Wait(), 29s));
-}
-
-TEST_CASE("a withdrawn key ends what it had signed, also what was remembered") {
-  Rig rig;
-  rig.Start();
-  const std::string token = rig.signer.Sign("ES256", Rig::Claims("exp", "2000000"));
-  CHECK(rig.Ask(token).get<Identity>());
-  rig.keys = Signer("k2", "P-256").Jwks();
-  rig.host.Advance(15min);
-  CHECK(rig.host.forgotten_identities() == 1);
-  CHECK(IsRefused(rig.Ask(token)));
-}
-
-TEST_CASE("the keys are fetched again ahead of their age, and before it when the provider says so") {
-  Rig rig;
-  rig.Start();
-  rig.host.Advance(11min);
-  CHECK(rig.asked() == 2);
-  rig.headers = {{"cache-control", "public, max-age=100"}};
-  rig.host.Advance(1min + 1s);
-  CHECK(rig.asked() == 4);
-  rig.host.Advance(81s);
-  CHECK(rig.asked() == 6);
-}
-
-TEST_CASE("keys that are refreshed all the time leave room to ask for an unknown one") {
-  Rig rig(R"("refresh":30000)");
-  rig.headers = {{"cache-control", "max-age=0"}};
-  rig.Start();
-  for (int i = 0; i < 3; ++i) {
-    CHECK(IsUnchecked(rig.Ask(Stranger()), 30s));
-    rig.host.Advance(30s);
-    CHECK(IsRefused(rig.Ask(Stranger())));
-  }
-}
-
-TEST_CASE("a provider that does not answer lets nobody in and keeps nobody out whose keys are here") {
-  Rig rig;
-  rig.Start();
-  rig.is_down = true;
-  rig.host.Advance(1h);
-  CHECK(rig.AskWith("exp", "2000000").get<Identity>());
-  CHECK(rig.host.Logged("cannot be had") == 1);  // once, however often it was tried
-  rig.host.Advance(24h);
-  CHECK(rig.AskWith("exp", "2000000").status().code() == StatusCode::kUnavailable);
-  rig.is_down = false;
-  rig.host.Advance(2min);
-  CHECK(rig.AskWith("exp", "2000000").get<Identity>());
-  CHECK(rig.host.Logged("answers again") == 1);
-}
-
-TEST_CASE("keys that are too old let nobody in, not even who is remembered, and not while the provider hangs either") {
-  for (const bool hangs : {false, true}) {
-    CAPTURE(hangs);
-    Rig rig(R"("refresh":60000,"keep_keys":100000,"remember":3600000)");
-    rig.Start();
-    const std::string token = rig.signer.Sign("ES256", Rig::Claims("exp", "2000000"));
-    CHECK(rig.Ask(token).get<Identity>());
-    (hangs ? rig.is_silent : rig.is_down) = true;
-    rig.host.Advance(100s);
-    CHECK(rig.asked() > 2);
-    CHECK(rig.Ask(token).get<Identity>());
-    CHECK(rig.host.forgotten_identities() == 0);
-
-    // Also who calls on a connection of which the gateway knows whose it is.
-    rig.host.Advance(1s);
-    CHECK(rig.host.forgotten_identities() == 1);
-    CHECK(IsUnchecked(rig.Ask(token), 10s));
-    CHECK(rig.host.Metric("spark_gateway_auth_oidc_keys") == 0);
-    CHECK(rig.host.Logged("older than keep_keys") == 1);
-    rig.host.Advance(1h);
-    CHECK(rig.host.forgotten_identities() == 1);
-
-    rig.is_down = rig.is_silent = false;
-    rig.host.FinishHttp(Unavailable("timed out"));
-    rig.host.Advance(2min);
-    CHECK(rig.Ask(token).get<Identity>());
-    CHECK(rig.host.Logged("answers again") == 1);
-    rig.host.Advance(1h);  // The end of keys that were replaced ends nothing.
-    CHECK(rig.host.forgotten_identities() == 1);
-  }
-}
-
-TEST_CASE("a provider that answers nonsense keeps the keys that were good") {
-  Rig rig;
-  rig.Start();
-  const std::vector<std::function<void()>> nonsense = {
-      [&] { rig.keys = "<html>sign in</html>"; },
-      [&] { rig.keys = R"({"keys":[]})"; },
-      [&] { rig.status = 503; },
-      [&] { rig.status = 302; },
-      [&] { rig.discovery = "{}"; },
-      [&] { rig.discovery = R"({"issuer":"https://id.evil","jwks_uri":"https://id.example/keys"})"; },
-      [&] { rig.discovery = R"({"issuer":"https://id.example","jwks_uri":"http://id.example/keys"})"; }};
-  for (const auto& make : nonsense) {
-    const auto keys = rig.keys;
-    const auto discovery = rig.discovery;
-    make();
-    rig.host.Advance(30min);
-    CHECK(rig.AskWith("exp", "2000000").get<Identity>());
-    rig.keys = keys;
-    rig.discovery = discovery;
-    rig.status = 200;
-  }
-}
-
-TEST_CASE("it is not ready without keys, and says why") {
-  Rig rig;
-  rig.is_down = true;
-  auto started = rig.plugin.Start();
-  rig.host.Advance(1min);
-  CHECK(started.Wait().message().find("connection refused") != std::string::npos);
-}
-
 TEST_CASE("a few signatures are checked where the call is, and a storm of them on threads that may wait") {
   Rig rig;
   rig.Start();
@@ -648,6 +299,16 @@ TEST_CASE("settings that make no sense are refused") {
   CHECK(said(R"("jwks_url":"http://id.example/keys")").find("https://") != std::string::npos);
   CHECK(said(R"("jwks_url":"http://127.0.0.1.evil/keys")").find("https://") != std::string::npos);
   CHECK(said(R"("jwks_url":"http://127.0.0.1:8080/keys")").empty());
+  for (const char* url :
+       {"https://gw:hunter2@id.example/keys", "http://hunter2@127.0.0.1/keys", "https://hunter2@x", "gw:hunter2@x/y"}) {
+    CAPTURE(url);
+    const std::string why = said(R"("jwks_url":")" + std::string(url) + '"');
+    CHECK(why.find("jwks_url: must have no user name") != std::string::npos);
+    CHECK(why.find("hunter2") == std::string::npos);
+  }
+  const std::string proxy = said(R"("proxy":"gw:hunter2@proxy:3128")");
+  CHECK(proxy.find("proxy: must begin with http://") != std::string::npos);
+  CHECK(proxy.find("hunter2") == std::string::npos);
   CHECK(said(R"("refresh":1000)").find("refresh_floor") != std::string::npos);
   CHECK(said(R"("keep_keys":60000)").find("keep_keys: must not be shorter") != std::string::npos);
   CHECK(said(R"("refresh":30000,"keep_keys":50000)").find("twice refresh_floor") != std::string::npos);

@@ -13,12 +13,20 @@ constexpr Duration kFirstPause = 1s;
 constexpr Duration kLongestPause = 60s;
 constexpr Duration kLeastFloor = 1s;
 
-// https, or http to a host that is this machine.
+// What stands between the scheme, if there is one, and the path.
+std::string_view AuthorityOf(std::string_view url) {
+  if (const std::size_t end = url.find("://"); end != std::string_view::npos) url.remove_prefix(end + 3);
+  return url.substr(0, url.find_first_of("/?#"));
+}
+
+bool HasUser(std::string_view url) { return AuthorityOf(url).find('@') != std::string_view::npos; }
+
+// https, or http to a host that is this machine, without a user name.
 bool IsSafe(std::string_view url) {
+  if (HasUser(url)) return false;
   if (url.starts_with("https://")) return true;
   if (!url.starts_with("http://")) return false;
-  std::string_view host = url.substr(7);
-  host = host.substr(0, host.find_first_of("/?#"));
+  std::string_view host = AuthorityOf(url);
   if (host.starts_with('[')) return host.starts_with("[::1]");
   host = host.substr(0, host.find(':'));
   if (host == "localhost") return true;
@@ -42,7 +50,11 @@ Status ProviderSettings::Validate() const {
   for (const auto& [name, url] : StringMap{{"issuer", issuer}, {"jwks_url", jwks_url}}) {
     const bool is_left_out = name == "jwks_url" && url.empty();
     if (is_left_out || IsSafe(url)) continue;
+    if (HasUser(url)) return InvalidArgument(name + ": must have no user name or password");
     return InvalidArgument(name + ": '" + url + "' must begin with https:// (http:// only to this machine itself)");
+  }
+  if (!proxy.empty() && !proxy.Reveal().starts_with("http://") && !proxy.Reveal().starts_with("https://")) {
+    return InvalidArgument("proxy: must begin with http:// or https://");
   }
   if (refresh < refresh_floor) return InvalidArgument("refresh: must not be shorter than refresh_floor");
   if (refresh_floor < kLeastFloor) return InvalidArgument("refresh_floor: must be at least 1s");
@@ -59,16 +71,19 @@ Provider::Provider(ProviderSettings settings, Host& host)
                                   {{"result", "ok"}})),
       failed_(host.MakeCounter("spark_gateway_auth_oidc_refreshes_total", "Requests for the provider's keys.",
                                {{"result", "failed"}})),
-      count_(host.MakeGauge("spark_gateway_auth_oidc_keys", "Keys of the provider that can be used.")) {}
+      count_(host.MakeGauge("spark_gateway_auth_oidc_keys", "Keys of the provider that can be used.")),
+      proxy_(settings_.proxy) {}
 
 void Provider::Start(Completion<Status> done) {
   started_ = std::move(done);
   is_starting_ = true;
+  proxy_watch_ = host_.WatchSecret("/proxy", [this](Secret proxy) { proxy_ = std::move(proxy); });
   Fetch();
 }
 
 void Provider::Stop() {
   is_stopped_ = true;
+  proxy_watch_.Reset();
   timer_.Reset();
   end_.Reset();
   {
@@ -126,7 +141,8 @@ void Provider::Fetch() {
     const auto document = Json::Parse(response->body);
     if (!document) return Fail(Unavailable("its discovery document is no JSON: " + document.status().message()));
     if (document->String("/issuer") != settings_.issuer) {
-      return Fail(Unavailable("its discovery document is of the issuer '" + document->String("/issuer") + "'"));
+      return Fail(
+          Unavailable("its discovery document is of the issuer '" + document->String("/issuer").substr(0, 200) + "'"));
     }
     const std::string keys = document->String("/jwks_uri");
     if (!IsSafe(keys)) return Fail(Unavailable("its discovery document has no jwks_uri with https://"));
@@ -147,11 +163,11 @@ void Provider::Ask(const std::string& url, Fetched then) {
        .headers = {{"accept", "application/json"}},
        .timeout = settings_.timeout,
        .ca_file = settings_.ca_file.empty() ? "" : host_.Path(settings_.ca_file),
-       .proxy = settings_.proxy},
-      [this, url, then = std::move(then)](Result<HttpResponse> response) {
+       .proxy = proxy_.Reveal()},
+      [this, shown = url.substr(0, url.find('?')), then = std::move(then)](Result<HttpResponse> response) {
         if (is_stopped_) return;
         if (response && response->status != 200) {
-          return then(Unavailable(url + " answered with HTTP status " + std::to_string(response->status)));
+          return then(Unavailable(shown + " answered with HTTP status " + std::to_string(response->status)));
         }
         then(std::move(response));
       });

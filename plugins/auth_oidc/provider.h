@@ -22,7 +22,7 @@ struct ProviderSettings {
   Duration keep_keys = 24h;
   Duration timeout = 10s;
   std::string ca_file;
-  std::string proxy;
+  Secret proxy;
 
   static constexpr auto kSchema = Settings(
       Setting("issuer", &ProviderSettings::issuer,
@@ -41,9 +41,10 @@ struct ProviderSettings {
       Setting("ca_file", &ProviderSettings::ca_file,
               "PEM file of the authorities that the provider's certificate is "
               "checked against; else the system's."),
-      Setting("proxy", &ProviderSettings::proxy, "HTTP proxy on the way to the provider."));
+      Setting("proxy", &ProviderSettings::proxy,
+              "HTTP proxy on the way to the provider; its URL may have a user name and a password."));
 
-  // https, or http to this machine.
+  // URLs with https, or with http to this machine, and without a user name; and times that go together.
   Status Validate() const;
 };
 
@@ -104,6 +105,7 @@ class Provider {
   std::string last_error_;
 
   // The control thread's.
+  Secret proxy_;
   Completion<Status> started_;
   bool is_starting_ = false;
   bool is_stopped_ = false;
@@ -111,6 +113,7 @@ class Provider {
 
   std::mutex asking_mutex_;  // Guards asking_.
   Timer asking_;             // These go first: their callbacks use what stands above.
+  SecretWatch proxy_watch_;
   Timer timer_;
   Timer end_;  // of the keys' time
 };
