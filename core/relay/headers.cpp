@@ -17,8 +17,42 @@ constexpr std::array<std::string_view, 12> kHopByHop = {
     "connection",          "expect",           "host", "http2-settings", "keep-alive",        "proxy-authenticate",
     "proxy-authorization", "proxy-connection", "te",   "trailer",        "transfer-encoding", "upgrade"};
 
+// How headers begin that say who is calling, as proxies tell it to servers behind them. configs/README.md has the list.
+constexpr std::array<std::string_view, 16> kIdentityPrefixes = {"client-cert",
+                                                                "cookie",
+                                                                "remote-email",
+                                                                "remote-groups",
+                                                                "remote-name",
+                                                                "remote-user",
+                                                                "x-auth-request-",
+                                                                "x-authenticated-",
+                                                                "x-forwarded-access-token",
+                                                                "x-forwarded-client-cert",
+                                                                "x-forwarded-email",
+                                                                "x-forwarded-groups",
+                                                                "x-forwarded-preferred-username",
+                                                                "x-forwarded-user",
+                                                                "x-remote-",
+                                                                "x-spark-"};
+
+// A server that makes variables of headers (CGI, WSGI) takes '_' for '-'.
+bool IsSame(std::string_view a, std::string_view b) {
+  const auto is_same = [](char x, char y) { return x == y || ((x == '-' || x == '_') && (y == '-' || y == '_')); };
+  return std::equal(a.begin(), a.end(), b.begin(), b.end(), is_same);
+}
+
+bool BeginsWith(std::string_view name, std::string_view prefix) {
+  return IsSame(name.substr(0, prefix.size()), prefix);
+}
+
+bool NamesCaller(std::string_view name) {
+  if (name.find_first_of("crx") != 0) return false;
+  return std::any_of(kIdentityPrefixes.begin(), kIdentityPrefixes.end(),
+                     [name](std::string_view prefix) { return BeginsWith(name, prefix); });
+}
+
 bool IsDenied(std::string_view name) {
-  return name.starts_with(':') || name.starts_with(kOwnedPrefix) || name == "traceparent" ||
+  return name.starts_with(':') || BeginsWith(name, kOwnedPrefix) || name == "traceparent" ||
          std::find(kHopByHop.begin(), kHopByHop.end(), name) != kHopByHop.end();
 }
 
@@ -37,20 +71,22 @@ bool IsLegal(std::string_view name, std::string_view value) {
   return std::all_of(name.begin(), name.end(), is_token) && std::all_of(value.begin(), value.end(), is_text);
 }
 
+// Under each name that a server may take for it.
+void Remove(std::string_view name, HeaderBlock& head) {
+  if (!MayEdit(name)) return;
+  head.RemoveIf([name](const HeaderField& field) { return IsSame(field.name, name) && MayEdit(field.name); });
+}
+
 void Apply(const HeaderEdits& edits, HeaderBlock& head) {
-  for (const std::string& name : edits.remove) {
-    if (MayEdit(name)) head.Remove(name);
-  }
-  for (const auto& [name, value] : edits.set) {
-    if (MayEdit(name)) head.Remove(name);
-  }
+  for (const std::string& name : edits.remove) Remove(name, head);
+  for (const auto& [name, value] : edits.set) Remove(name, head);
   for (const auto& [name, value] : edits.set) {
     if (MayEdit(name) && IsLegal(name, value)) head.Add(name, value);
   }
 }
 
 bool IsIn(const std::vector<std::string>* names, std::string_view name) {
-  return names && std::find(names->begin(), names->end(), name) != names->end();
+  return names && std::any_of(names->begin(), names->end(), [name](const auto& one) { return IsSame(name, one); });
 }
 
 }  // namespace
@@ -111,6 +147,7 @@ HeaderBlock ForwardedHead(const HeaderBlock& received, const ForwardFacts& facts
     const HeaderField field = received[i];
     if (IsDenied(field.name)) continue;
     if (hides_credentials && IsCredential(field.name)) continue;
+    if (facts.has_auth && NamesCaller(field.name)) continue;
     if (facts.is_stamped && field.name == "content-length") continue;
     if (IsIn(facts.identity_headers, field.name) || IsIn(facts.routing_headers, field.name)) continue;
     // It belongs to the trace that the client named.

@@ -31,19 +31,20 @@ bool HasTwoCredentials(const HeaderBlock& headers);
 struct ForwardFacts {
   const Endpoint& endpoint;
   std::string_view traceparent;
-  bool has_auth = false;    // credentials were for us, and do not go on
+  bool has_auth = false;    // who is calling was for us to find out: credentials and claims of it do not go on
   bool is_stamped = false;  // the body's length changes
   bool is_tls = false;      // on the way to the driver
   const HeaderEdits* identity_edits = nullptr;
   const HeaderEdits* route_edits = nullptr;
-  const std::vector<std::string>* identity_headers = nullptr;  // they do not go on
+  const std::vector<std::string>* identity_headers = nullptr;  // they do not go on, with '_' for '-' neither
   const std::vector<std::string>* routing_headers = nullptr;   // nor do these
 };
 
-// The head for the driver: everything that the client sent but what is denied. :authority is the endpoint's address,
-// since a driver behind a virtual host is found by its own name; "localhost" for a Unix socket. The edits of the
-// identity, the route and the endpoint follow in this order; none of them can touch what makes the request a gRPC one,
-// and what HTTP/2 does not take is left out.
+// The head for the driver: everything that the client sent but what is denied: what is of one connection or the
+// gateway's own, and, where callers are known, what says who they are (configs/README.md has the list). :authority is
+// the endpoint's address, since a driver behind a virtual host is found by its own name; "localhost" for a Unix socket.
+// The edits of the identity, the route and the endpoint follow in this order; none of them can touch what makes the
+// request a gRPC one, and what HTTP/2 does not take is left out.
 HeaderBlock ForwardedHead(const HeaderBlock& received, const ForwardFacts& facts);
 
 // A :path's parts are fit for records and metrics: printable, bounded.

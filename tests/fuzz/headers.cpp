@@ -41,15 +41,44 @@ std::vector<std::string> Names(Input& input) {
   return names;
 }
 
-bool IsOneOf(std::string_view name, const std::vector<std::string>& names) {
-  return std::find(names.begin(), names.end(), name) != names.end();
+// A server may take '_' for '-'.
+std::string Dashed(std::string_view name) {
+  std::string dashed(name);
+  std::replace(dashed.begin(), dashed.end(), '_', '-');
+  return dashed;
+}
+
+bool IsAliasOfOne(std::string_view name, const std::vector<std::string>& names) {
+  return std::any_of(names.begin(), names.end(), [&](const auto& one) { return Dashed(one) == Dashed(name); });
+}
+
+// What says who is calling, where it is for the gateway to know.
+bool SaysWhoCalls(std::string_view name) {
+  static const std::vector<std::string_view> prefixes{"x-spark-",
+                                                      "x-forwarded-user",
+                                                      "x-forwarded-email",
+                                                      "x-forwarded-groups",
+                                                      "x-forwarded-preferred-username",
+                                                      "x-forwarded-access-token",
+                                                      "x-forwarded-client-cert",
+                                                      "x-remote-",
+                                                      "x-auth-request-",
+                                                      "x-authenticated-",
+                                                      "remote-user",
+                                                      "remote-groups",
+                                                      "remote-name",
+                                                      "remote-email",
+                                                      "client-cert",
+                                                      "cookie"};
+  const std::string dashed = Dashed(name);
+  return std::any_of(prefixes.begin(), prefixes.end(), [&](std::string_view one) { return dashed.starts_with(one); });
 }
 
 // Of one connection (RFC 9110, section 7.6.1), or the gateway's own.
 bool IsNeverPassed(std::string_view name) {
   static const std::set<std::string_view> names{
       "connection", "host", "keep-alive", "proxy-authorization", "proxy-connection", "transfer-encoding", "upgrade"};
-  return names.count(name) != 0 || name.starts_with("x-spark-gateway-");
+  return names.count(name) != 0 || Dashed(name).starts_with("x-spark-gateway-");
 }
 
 struct Facts {
@@ -69,12 +98,20 @@ struct Facts {
     for (const auto& [name, value] : received_lines) received.Add(name, value);
   }
 
-  // Whether an edit may have changed what is said under this name.
+  // Whether an edit may have said this, or have changed what is said under this name.
+  bool IsAdded(std::string_view name) const {
+    return AnyEdit([&](const std::string& edited) { return edited == name; });
+  }
   bool IsEdited(std::string_view name) const {
+    return AnyEdit([&](const std::string& edited) { return Dashed(edited) == Dashed(name); });
+  }
+
+  template <typename Ask>
+  bool AnyEdit(Ask ask) const {
     for (const HeaderEdits* edits : {&identity_edits, &route_edits, &endpoint.headers}) {
-      if (IsOneOf(name, edits->remove)) return true;
+      if (std::any_of(edits->remove.begin(), edits->remove.end(), ask)) return true;
       for (const auto& [set, value] : edits->set) {
-        if (set == name) return true;
+        if (ask(set)) return true;
       }
     }
     return false;
@@ -113,9 +150,10 @@ void CheckForwarded(const Facts& facts, const HeaderBlock& head) {
     Require(!name.starts_with(':') && name != "te", "nothing else says what the request is");
     Require(!IsNeverPassed(name), "what is denied never goes on");
     const bool is_token = name == "authorization" && value == "Bearer " + facts.endpoint.token.Reveal();
-    const bool is_added = is_token || name == "traceparent" || facts.IsEdited(name);
-    Require(is_added || (!IsOneOf(name, facts.identity_headers) && !IsOneOf(name, facts.routing_headers)),
+    const bool is_added = is_token || name == "traceparent" || facts.IsAdded(name);
+    Require(is_added || (!IsAliasOfOne(name, facts.identity_headers) && !IsAliasOfOne(name, facts.routing_headers)),
             "what an identity or a route was made from does not go on");
+    Require(is_added || !facts.forward.has_auth || !SaysWhoCalls(name), "no client says who it is but to the gateway");
     const bool hides = facts.forward.has_auth || !facts.endpoint.token.empty();
     Require(!hides || !IsCredential(name) || is_added, "credentials for the gateway do not go on");
     Require(name != "content-length" || !facts.forward.is_stamped, "a stamped body's length is not promised");
@@ -131,8 +169,9 @@ void CheckKept(const Facts& facts, const HeaderBlock& head) {
       "te", "trailer", "expect", "http2-settings", "proxy-authenticate", "content-length", "traceparent", "tracestate"};
   for (const auto& [name, value] : facts.received_lines) {
     const bool is_ruled = name.starts_with(':') || ruled.count(name) != 0 || IsNeverPassed(name) ||
-                          IsCredential(name) || IsOneOf(name, facts.identity_headers) ||
-                          IsOneOf(name, facts.routing_headers) || facts.IsEdited(name);
+                          IsCredential(name) || IsAliasOfOne(name, facts.identity_headers) ||
+                          IsAliasOfOne(name, facts.routing_headers) || facts.IsEdited(name) ||
+                          (facts.forward.has_auth && SaysWhoCalls(name));
     if (!is_ruled) Require(ValuesOf(head, name) == ValuesOf(facts.received, name), "all else goes on as it came");
   }
 }

@@ -49,6 +49,64 @@ TEST_CASE("what an identity was made from does not go on") {
   const HeaderBlock head = ForwardedHead(kReceived, facts);
   CHECK(!head.Find("x-spark-team"));
   CHECK(!head.Find("grpc-timeout"));
+  // Nor under the name that a server may take for it.
+  CHECK(!ForwardedHead({{"x_spark-team", "ml"}}, facts).Find("x_spark-team"));
+}
+
+TEST_CASE("where callers are known, no header of theirs says who they are, under any of its names") {
+  const char* claims[] = {"x-spark-user",
+                          "x_spark_user",
+                          "x-spark-",
+                          "x-spark_subject",
+                          "x-spark-gateway-user",
+                          "x_spark_gateway_user",
+                          "x-forwarded-user",
+                          "x-forwarded-email",
+                          "x-forwarded-groups",
+                          "x-forwarded-preferred-username",
+                          "x-forwarded-access-token",
+                          "x-forwarded-client-cert",
+                          "x_forwarded_user",
+                          "x-remote-user",
+                          "x-remote-group",
+                          "remote-user",
+                          "remote_user",
+                          "remote-groups",
+                          "remote-name",
+                          "remote-email",
+                          "x-auth-request-user",
+                          "x-auth-request-email",
+                          "x-authenticated-user",
+                          "client-cert",
+                          "client-cert-chain",
+                          "cookie"};
+  const char* others[] = {"x-sparkle", "x-request-id", "x-forwarded-for", "content-type", "user-agent", "x",
+                          "c",         "remote"};
+  HeaderBlock received = kReceived;
+  for (const char* name : claims) received.Add(name, "root");
+  for (const char* name : others) received.Add(name, "1");
+  const Endpoint endpoint{.address = "driver:1"};
+  ForwardFacts facts{endpoint, "00-trace"};
+  facts.has_auth = true;
+  const HeaderBlock head = ForwardedHead(received, facts);
+  for (const char* name : claims) CHECK_MESSAGE(!head.Find(name), name);
+  for (const char* name : others) CHECK_MESSAGE(head.Find(name), name);
+  // What a plugin says is true.
+  const HeaderEdits identity{.set = {{"x-spark-user", "alice"}, {"x-forwarded-user", "alice"}}};
+  const HeaderEdits route{.set = {{"x-spark-team", "ads"}, {"cookie", "a=1"}}};
+  facts.identity_edits = &identity;
+  facts.route_edits = &route;
+  const HeaderBlock edited = ForwardedHead(received, facts);
+  CHECK(edited.Get("x-spark-user") == "alice");
+  CHECK(edited.Get("x-forwarded-user") == "alice");
+  CHECK(edited.Get("x-spark-team") == "ads");
+  CHECK(edited.Get("cookie") == "a=1");
+  // An open gateway knows nobody, and leaves it to the server.
+  const HeaderBlock open = ForwardedHead(received, {endpoint, "00-trace"});
+  for (const char* name : claims) {
+    const bool is_ours = std::string_view(name).find("gateway") != std::string_view::npos;
+    CHECK_MESSAGE(open.Find(name).has_value() != is_ours, name);
+  }
 }
 
 TEST_CASE("two credentials that differ are noticed, wherever they stand") {
@@ -80,6 +138,19 @@ TEST_CASE("edits apply in their order and cannot touch what makes a request one 
   int routes = 0;
   for (std::size_t i = 0; i < head.size(); ++i) routes += head[i].name == "x-route";
   CHECK(routes == 2);
+}
+
+TEST_CASE("what a plugin sets or removes is what it says, under each name that a server may take for it") {
+  const Endpoint endpoint{.address = "driver:1"};
+  const HeaderEdits identity{.remove = {"x-old-role"}, .set = {{"x-tenant-id", "ads"}, {"content_type", "text/html"}}};
+  ForwardFacts facts{endpoint, "00-trace"};
+  facts.identity_edits = &identity;
+  HeaderBlock received = kReceived;
+  for (const char* name : {"x-tenant-id", "x_tenant_id", "x-tenant_id", "x_old_role"}) received.Add(name, "ml");
+  const HeaderBlock head = ForwardedHead(received, facts);
+  CHECK(head.Get("x-tenant-id") == "ads");
+  for (const char* gone : {"x_tenant_id", "x-tenant_id", "x_old_role"}) CHECK_MESSAGE(!head.Find(gone), gone);
+  CHECK(head.Get("content-type") == "application/grpc");
 }
 
 TEST_CASE("what HTTP/2 does not take is left out of a plugin's edits") {
