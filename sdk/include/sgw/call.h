@@ -65,7 +65,7 @@ class Call {
     }
     return values;
   }
-  // The bearer token without its scheme, from `authorization` or, as Spark clients up to 3.5 send it, `authentication`;
+  // The bearer token without its scheme, from `authorization` or, as JVM clients up to 4.1 send it, `authentication`;
   // none when neither has one.
   std::optional<std::string_view> bearer() const {
     for (std::string_view name : {"authorization", "authentication"}) {
