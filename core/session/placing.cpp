@@ -72,7 +72,7 @@ auto Placing::Later(F function) {
 }
 
 void Placing::Begin() {
-  SessionTable::Entered entered = table_.Enter(key_, context_.identity->groups);
+  SessionTable::Entered entered = table_.Enter(key_, *context_.identity);
   if (!entered.refusal.ok()) return Refuse(entered.refusal, "session");
   if (entered.session) return Known(std::move(entered));
   NotHere();
@@ -219,7 +219,7 @@ void Placing::Bound(Result<SessionTable::Entered> bound) {
 
 // Another call may have made the session meanwhile, and this one is of it.
 void Placing::TooMany(const Status& status) {
-  SessionTable::Entered entered = table_.Enter(key_, context_.identity->groups);
+  SessionTable::Entered entered = table_.Enter(key_, *context_.identity);
   if (entered.session) return Known(std::move(entered));
   Refuse(status, "limits");
 }

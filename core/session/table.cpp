@@ -86,7 +86,7 @@ RoutePtr SessionTable::RouteOf(const SessionEntry& session) const {
   return session.route;
 }
 
-SessionTable::Entered SessionTable::Enter(const std::string& key, const std::vector<std::string>& groups) {
+SessionTable::Entered SessionTable::Enter(const std::string& key, const Identity& caller) {
   EntryPtr session;
   {
     Shard& shard = ShardOf(key);
@@ -99,8 +99,9 @@ SessionTable::Entered SessionTable::Enter(const std::string& key, const std::vec
     if (!session->server->is_lost()) {
       ++session->open_streams;
       session->last_used = Now();
+      const Identity& checked = *session->route->identity;
       const bool is_check_due =
-          pipeline_->has_router() && (session->route->identity->groups != groups ||
+          pipeline_->has_router() && (checked.groups != caller.groups || checked.actor != caller.actor ||
                                       session->last_used - session->last_checked > config_.sessions.recheck);
       return {session, session->route, is_check_due, {}};
     }
@@ -127,7 +128,7 @@ void SessionTable::Bind(const RoutePtr& route, std::shared_ptr<const CallFacts> 
   session->open_streams = 1;
   Write(session, std::move(facts), [this, session, shared, done = std::move(done)](const Result<bool>& is_bound) {
     if (!is_bound) return done(is_bound.status());
-    done(*is_bound ? Entered{session, shared, false, {}} : Enter(session->key, shared->identity->groups));
+    done(*is_bound ? Entered{session, shared, false, {}} : Enter(session->key, *shared->identity));
   });
 }
 

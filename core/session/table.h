@@ -84,7 +84,7 @@ class SessionTable {
     Status refusal{};           // not OK: it has ended
   };
   // Neither a session nor a refusal: it does not live here.
-  Entered Enter(const std::string& key, const std::vector<std::string>& groups);
+  Entered Enter(const std::string& key, const Identity& caller);
   // What the store has of a key that does not live here: a refusal, or whether it is bound all the same.
   void LookUp(const std::string& key, std::function<void(Result<bool>)> done);
   // Binds a new session to the server. The one that holds is given, which another call may have bound just now; it is

@@ -10,6 +10,7 @@ namespace sgw::plugins {
 namespace {
 
 constexpr std::size_t kMaxLabel = 63;  // RFC 1123
+constexpr const char* kTeamLetters = "letters a-z, digits, and '-' between them";
 
 bool IsLabel(std::string_view text) {
   if (text.empty() || text.size() > kMaxLabel || text.front() == '-' || text.back() == '-') return false;
@@ -17,7 +18,8 @@ bool IsLabel(std::string_view text) {
                      [](char c) { return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-'; });
 }
 
-// A piece of the namespace: letters and digits alone, so that "a-b"+"prod" is never "a"+"b-prod".
+// A piece of the namespace besides the team: letters and digits alone. So the first and the last '-' of a namespace end
+// the pieces beside the team, whatever '-' the team has: "a-b"+"prod" is never "a"+"b-prod".
 bool IsPiece(std::string_view text) { return IsLabel(text) && text.find('-') == std::string_view::npos; }
 
 // 65 bits of SHA-256, as 13 letters and digits: stable over versions and machines, and nobody finds a name that gives
@@ -78,18 +80,16 @@ Status HeaderRouterSettings::Validate() const {
                              "' gives one namespace to different callers; put a '-' between two pieces");
     }
   }
+  if (namespace_.find("{team}") != namespace_.rfind("{team}")) {
+    return InvalidArgument("namespace: '" + namespace_ + "' has {team} twice; once says it all");
+  }
   // What is wrong with a pair; empty: nothing.
   const auto problem = [](const std::string& pair, bool may_be_any) -> std::string {
     const auto slash = pair.find('/');
     const std::string team = pair.substr(0, slash);
     const std::string environment = slash == std::string::npos ? "" : pair.substr(slash + 1);
-    if (IsPiece(team) && (IsPiece(environment) || (may_be_any && environment == "*"))) return "";
-    if (team.find('-') != std::string::npos && IsLabel(team) && (IsLabel(environment) || environment == "*")) {
-      return "'" + pair +
-             "': the team has a '-', which here could give two teams one namespace; a team of `rules` may " +
-             "have one, as in rules: [{teams: [" + team + "]}]";
-    }
-    if (IsPiece(team) && IsLabel(environment)) return "'" + pair + "': an environment has letters a-z and digits only";
+    if (IsLabel(team) && (IsPiece(environment) || (may_be_any && environment == "*"))) return "";
+    if (IsLabel(team) && IsLabel(environment)) return "'" + pair + "': an environment has letters a-z and digits only";
     return "'" + pair + "' is not team/environment" + (may_be_any ? " or team/*" : "");
   };
   for (const auto& [what, names] :
@@ -113,10 +113,11 @@ Status HeaderRouterSettings::Validate() const {
   for (const Rule& rule : rules) {
     if (Status status = rule.Validate(); !status.ok()) return InvalidArgument("rules: " + status.message());
   }
-  for (const auto& [what, value] :
-       {std::pair("default_team", &default_team), std::pair("default_environment", &default_environment)}) {
-    if (!value->empty() && !IsPiece(*value))
-      return InvalidArgument(std::string(what) + ": '" + *value + "' has more than letters a-z and digits");
+  if (!default_team.empty() && !IsLabel(default_team)) {
+    return InvalidArgument("default_team: '" + default_team + "' is no name of a team: it has " + kTeamLetters);
+  }
+  if (!default_environment.empty() && !IsPiece(default_environment)) {
+    return InvalidArgument("default_environment: '" + default_environment + "' has more than letters a-z and digits");
   }
   return {};
 }
@@ -135,10 +136,6 @@ bool HeaderRouter::IsAllowed(const Place& place) const {
   return std::any_of(settings_.allowed.begin(), settings_.allowed.end(), [&](const std::string& pair) {
     return pair == place.team + "/" + place.environment || pair == place.team + "/*";
   });
-}
-
-bool HeaderRouter::IsTeam(const std::string& name) const {
-  return IsPiece(name) || (IsLabel(name) && IsListed(settings_.rules, name));
 }
 
 std::string HeaderRouter::Yours(const Identity& caller) const {
@@ -211,13 +208,13 @@ RouterAnswer HeaderRouter::Decide(const RouterCall& call) {
   if (needs_environment && place.environment.empty()) {
     return InvalidArgument("Which environment? Add it to the URL: " + whole_url());
   }
-  for (const auto& [what, value] : {std::pair("team", &place.team), std::pair("environment", &place.environment)}) {
-    const bool is_fit = value == &place.team ? IsTeam(*value) : IsPiece(*value);
-    if (!value->empty() && !is_fit) {
-      return InvalidArgument("'" + Shown(*value) + "' is no name of a " + what +
-                             ": it has letters a-z and digits only. Write " +
-                             Url(call, team_name + "=<team>;" + environment_name + "=<environment>"));
-    }
+  const auto no_name = [&](std::string_view what, const std::string& value, const char* letters) {
+    return InvalidArgument("'" + Shown(value) + "' is no name of " + std::string(what) + ": it has " + letters +
+                           ". Write " + Url(call, team_name + "=<team>;" + environment_name + "=<environment>"));
+  };
+  if (!place.team.empty() && !IsLabel(place.team)) return no_name("a team", place.team, kTeamLetters);
+  if (!place.environment.empty() && !IsPiece(place.environment)) {
+    return no_name("an environment", place.environment, "letters a-z and digits only");
   }
   if (!IsAllowed(place)) return MayNotUse(place, caller);
 

@@ -68,8 +68,6 @@ class HeaderRouter : public Router {
   };
   std::string Url(const RouterCall& call, std::string_view parameters) const;
   bool IsAllowed(const Place& place) const;
-  // Letters and digits; a team that a rule names may have '-', too.
-  bool IsTeam(const std::string& name) const;
   // A sentence with the caller's teams; empty when no rule names one.
   std::string Yours(const Identity& caller) const;
   Status MayNotUse(const Place& place, const Identity& caller) const;

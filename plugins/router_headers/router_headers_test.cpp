@@ -3,6 +3,11 @@
 #include <doctest/doctest.h>
 #include <sgw/testing.h>
 
+#include <algorithm>
+#include <map>
+#include <random>
+#include <tuple>
+
 using namespace sgw::testing;
 using sgw::StatusCode;
 using sgw::plugins::HeaderRouter;
@@ -42,10 +47,72 @@ TEST_CASE("an alias names the team, and two different values are refused") {
   CHECK(both.status().code() == StatusCode::kInvalidArgument);
 }
 
-TEST_CASE("pieces can never be glued into another team's name") {
-  for (const char* team : {"a-b", "ADS", "a.b", "a b", "a/b", "\xc3\xa4", "-", "a\n"}) {
+TEST_CASE("a team is a DNS label, and an environment one without a '-'") {
+  for (const char* team : {"ADS", "a.b", "a b", "a/b", "\xc3\xa4", "-", "-a", "a-", "a\n"}) {
     const auto answer = Decide(R"({"default_environment": "prod"})", CallFrom("alice").Header("x-spark-team", team));
     CHECK_MESSAGE(answer.status().code() == StatusCode::kInvalidArgument, team);
+  }
+  CHECK(Decide(R"({"default_environment": "prod"})", CallFrom("alice").Header("x-spark-team", "data--eng-2"))
+            .get<sgw::Route>()
+            ->namespace_ == "sjns-data--eng-2-prod");
+  const auto glued = Decide("{}", CallFrom("alice").Header("x-spark-team", "a").Header("x-spark-environment", "b-c"));
+  CHECK(glued.status().code() == StatusCode::kInvalidArgument);
+}
+
+namespace {
+
+using Names = std::vector<std::string>;
+
+// All names of up to so many of these letters, without a '-' at an end.
+Names AllNames(const std::string& letters, std::size_t most) {
+  Names names, open = {""};
+  for (std::size_t size = 1; size <= most; ++size) {
+    Names longer;
+    for (const std::string& name : open) {
+      for (const char letter : letters) longer.push_back(name + letter);
+    }
+    std::copy_if(longer.begin(), longer.end(), std::back_inserter(names),
+                 [](const std::string& name) { return name.front() != '-' && name.back() != '-'; });
+    open = std::move(longer);
+  }
+  return names;
+}
+
+}  // namespace
+
+TEST_CASE("pieces can never be glued into another team's name: no two callers' pieces give one namespace") {
+  // The letters of the templates, so that names look like what stands between them. Some are refused as pieces.
+  const Names teams = AllNames("ab-", 4), pieces = AllNames("ab-", 3);
+  for (const std::string space :
+       {"sjns-{team}-{environment}", "{environment}-{team}-{user}", "{team}-a{user}-{environment}b",
+        "{user}a-{team}-b-{environment}-{user}", "a-{environment}-{user}-b{team}"}) {
+    TestHost host;
+    PluginUnderTest router(host, Linked<HeaderRouter, HeaderRouterSettings>(), R"({"namespace": ")" + space + R"("})");
+    REQUIRE(router.created().ok());
+    const bool has_user = space.find("{user}") != std::string::npos;
+    std::map<std::string, std::tuple<std::string, std::string, std::string>> owners;
+    const auto check = [&](const std::string& team, const std::string& environment, const std::string& user) {
+      const auto answer =
+          router.Decide(CallFrom(user).Header("x-spark-team", team).Header("x-spark-environment", environment)).now();
+      if (!answer.get<sgw::Route>()) return;
+      const std::tuple mine(team, environment, has_user ? user : "");
+      const auto& owner = owners.emplace(answer.get<sgw::Route>()->namespace_, mine).first->second;
+      if (owner != mine) FAIL(space, ": ", answer.get<sgw::Route>()->namespace_);
+    };
+    for (const std::string& team : teams) {
+      for (const std::string& environment : pieces) {
+        for (const std::string& user : has_user ? pieces : Names{"alice"}) check(team, environment, user);
+      }
+    }
+    std::mt19937 random(20);
+    const auto any = [&](const std::string& letters) {
+      std::string name;
+      for (auto size = 1 + random() % 12; name.size() < size;) name += letters[random() % letters.size()];
+      for (char* end : {&name.front(), &name.back()}) *end = *end == '-' ? 'a' : *end;
+      return name;
+    };
+    for (int i = 0; i < 2000; ++i) check(any("ab-"), any("ab"), any("ab"));
+    CHECK(owners.size() > 2000);
   }
 }
 
@@ -95,11 +162,45 @@ TEST_CASE("a group has its default team and environment") {
   CHECK(Decide(kRules, Asks("ci", {}, "", "dev")).status().message().starts_with("Which team?"));
 }
 
-TEST_CASE("a team whose name has a '-' is one that a rule names, so no caller makes one up") {
+TEST_CASE("a team whose name has a '-' is one like any other, and a refusal does not tell whether there is one") {
   const auto answer = Decide(kRules, Asks("alice", {"ads"}, "data-eng", "prod"));
   REQUIRE(answer.get<sgw::Route>());
   CHECK(answer.get<sgw::Route>()->namespace_ == "sjns-data-eng-prod");
-  CHECK(Decide(kRules, Asks("ci", {}, "data-x", "dev")).status().code() == StatusCode::kInvalidArgument);
+  CHECK(Decide(kRules, Asks("ci", {}, "data-x", "dev")).get<sgw::Route>());
+  for (const std::string team : {"data-eng", "data-nix"}) {
+    const auto refused = Decide(kRules, Asks("bob", {}, team.c_str(), "dev")).status();
+    CHECK(refused.code() == StatusCode::kPermissionDenied);
+    CHECK(refused.message() == "You may not use team '" + team + "' in environment 'dev'.");
+  }
+}
+
+TEST_CASE("a team with a '-' may be a default, a group's or a claim's") {
+  const auto of = [](const char* settings, const FakeCall& call) {
+    const auto answer = Decide(settings, call);
+    return answer.get<sgw::Route>() ? answer.get<sgw::Route>()->namespace_ : std::string(answer.status().message());
+  };
+  CHECK(of(R"({"default_team": "data-eng", "default_environment": "dev"})", CallFrom("alice")) == "sjns-data-eng-dev");
+  const char* rules = R"({"default_environment": "dev", "allowed": ["data-sci/*"], "rules": [
+      {"groups": ["data-*"], "teams": ["{group}"], "default_team": "{group}"},
+      {"teams": ["{claim:team}"], "default_team": "{claim:team}"}]})";
+  CHECK(of(rules, CallFrom("alice").Groups({"data-sci"})) == "sjns-data-sci-dev");
+  CHECK(of(rules, FakeCall().As({.subject = "alice", .claims = {{"team", "data-sci"}}})) == "sjns-data-sci-dev");
+  CHECK(of(R"({"hosts": {"sci.spark.example.com": "data-sci/dev"}})",
+           CallFrom("a").Authority("sci.spark.example.com")) == "sjns-data-sci-dev");
+}
+
+TEST_CASE("rules see the realm of the caller, and whether a service has named them") {
+  const char* settings = R"({"default_environment": "dev", "rules": [
+      {"subjects": ["root"], "realms": ["okta"], "teams": ["adm"]},
+      {"subjects": ["bot"], "delegated": true, "teams": ["adm"]}]})";
+  const auto may = [&](sgw::Identity who) {
+    return Decide(settings, FakeCall().As(std::move(who)).Header("x-spark-team", "adm")).get<sgw::Route>() != nullptr;
+  };
+  CHECK(may({.subject = "root", .realm = "okta"}));
+  CHECK_FALSE(may({.subject = "root", .realm = "partners"}));
+  CHECK_FALSE(may({.subject = "root"}));
+  CHECK_FALSE(may({.subject = "root", .actor = "playground", .realm = "okta"}));
+  CHECK(may({.subject = "bot", .actor = "playground"}));
 }
 
 TEST_CASE("limits of a rule become the Route's policy") {
@@ -180,11 +281,12 @@ TEST_CASE("settings that could never serve a call, or would mix callers up, are 
   refused(R"({"namespace": "a-{team}x{user}"})", "namespace: 'a-{team}x{user}' gives one namespace");
   refused(R"({"allowed": ["ads"]})", "allowed: 'ads' is not team/environment");
   refused(R"({"allowed": ["ads/a-b"]})", "allowed: 'ads/a-b': an environment has letters a-z and digits only");
-  refused(R"({"allowed": ["data-eng/prod"]})",
-          "allowed: 'data-eng/prod': the team has a '-', which here could give two teams one namespace; a team of "
-          "`rules` may have one, as in rules: [{teams: [data-eng]}]");
+  refused(R"({"namespace": "{team}-{environment}-{team}"})",
+          "namespace: '{team}-{environment}-{team}' has {team} twice");
+  refused(R"({"allowed": ["data-/prod"]})", "allowed: 'data-/prod' is not team/environment");
   refused(R"({"hosts": {"h": "ads/*"}})", "hosts.h: 'ads/*' is not team/environment");
-  refused(R"({"default_team": "Ads"})", "default_team: 'Ads' has more than letters");
+  refused(R"({"default_team": "Ads"})", "default_team: 'Ads' is no name of a team");
+  refused(R"({"default_environment": "a-b"})", "default_environment: 'a-b' has more than letters");
 }
 
 TEST_CASE("a header that no call can have, or that carries a credential, names no team") {

@@ -28,8 +28,10 @@ Names Expanded(const std::string& text, const Rule& rule, const Identity& caller
 bool IsReference(const std::string& text) { return text.starts_with('{'); }
 
 bool IsAbout(const Rule& rule, const Identity& caller) {
+  if (!rule.realms.empty() && !MatchesAny(caller.realm, rule.realms)) return false;
   if (rule.groups.empty() && rule.subjects.empty()) return true;
-  return MatchesAny(caller.subject, rule.subjects) ||
+  const bool is_named_by_a_service = !caller.actor.empty() && !rule.delegated;
+  return (!is_named_by_a_service && MatchesAny(caller.subject, rule.subjects)) ||
          std::any_of(caller.groups.begin(), caller.groups.end(),
                      [&](const std::string& group) { return MatchesAny(group, rule.groups); });
 }
@@ -44,6 +46,24 @@ bool AllowsTeam(const Rule& rule, const Identity& caller, std::string_view team)
   });
 }
 
+// A `*` stops at a '-': that of "sjns-ads-*" is an environment, and never the rest of a longer team with one.
+bool MatchesNamespace(std::string_view name, std::string_view pattern) {
+  for (;;) {
+    const auto name_end = name.find('-');
+    const auto pattern_end = pattern.find('-');
+    if (!MatchesPattern(name.substr(0, name_end), pattern.substr(0, pattern_end))) return false;
+    if (name_end == std::string_view::npos || pattern_end == std::string_view::npos) return name_end == pattern_end;
+    name.remove_prefix(name_end + 1);
+    pattern.remove_prefix(pattern_end + 1);
+  }
+}
+
+bool AllowsNamespace(const Rule& rule, std::string_view name) {
+  return rule.namespaces.empty() ||
+         std::any_of(rule.namespaces.begin(), rule.namespaces.end(),
+                     [&](const std::string& pattern) { return MatchesNamespace(name, pattern); });
+}
+
 std::string FirstDefault(const std::vector<Rule>& rules, const Identity& caller, std::string Rule::*which) {
   for (const Rule& rule : rules) {
     if ((rule.*which).empty() || !IsAbout(rule, caller)) continue;
@@ -55,7 +75,8 @@ std::string FirstDefault(const std::vector<Rule>& rules, const Identity& caller,
 }  // namespace
 
 Status Rule::Validate() const {
-  for (const Names* names : {&teams, &environments, &namespaces}) {
+  if (delegated && subjects.empty()) return InvalidArgument("delegated is about subjects, and the rule has none");
+  for (const Names* names : {&realms, &teams, &environments, &namespaces}) {
     for (const std::string& text : *names) {
       const bool is_known = text == "{group}" || (text.starts_with("{claim:") && text.ends_with('}'));
       if (text.empty()) return InvalidArgument("a name of a rule is empty");
@@ -95,7 +116,7 @@ const Rule* FindRule(const std::vector<Rule>& rules, const Identity& caller, std
   const auto found = std::find_if(rules.begin(), rules.end(), [&](const Rule& rule) {
     return IsAbout(rule, caller) && AllowsTeam(rule, caller, team) &&
            (rule.environments.empty() || MatchesAny(environment, rule.environments)) &&
-           (rule.namespaces.empty() || MatchesAny(name_space, rule.namespaces));
+           AllowsNamespace(rule, name_space);
   });
   return found == rules.end() ? nullptr : &*found;
 }
@@ -112,12 +133,6 @@ std::vector<std::string> TeamsOf(const std::vector<Rule>& rules, const Identity&
     }
   }
   return teams;
-}
-
-bool IsListed(const std::vector<Rule>& rules, std::string_view team) {
-  return std::any_of(rules.begin(), rules.end(), [&](const Rule& rule) {
-    return team == rule.default_team || std::find(rule.teams.begin(), rule.teams.end(), team) != rule.teams.end();
-  });
 }
 
 void SetLimits(const Rule& rule, std::size_t number, const Identity& caller, std::string_view team, Policy& policy) {

@@ -37,6 +37,45 @@ TEST_CASE("namespaces can be allowed by their own names") {
   const std::vector<Rule> rules = {{.groups = {"ads"}, .namespaces = {"sjns-ads-*"}}};
   CHECK(May(rules, Caller("alice", {"ads"}), "ads", "dev"));
   CHECK_FALSE(May(rules, Caller("alice", {"ads"}), "adsx", "dev"));
+  // Nor is it a longer team's: a `*` is no '-'.
+  CHECK_FALSE(May(rules, Caller("alice", {"ads"}), "ads-secret", "dev"));
+  CHECK_FALSE(May({{.namespaces = {"sjns-*"}}}, Caller("alice"), "ads", "dev"));
+  CHECK(May({{.namespaces = {"other", "*-*-dev"}}}, Caller("alice"), "ads", "dev"));
+  CHECK_FALSE(May({{.namespaces = {"*-*-dev-"}}}, Caller("alice"), "ads", "dev"));
+}
+
+TEST_CASE("a rule with realms is about callers of those alone: one name in two realms is two people") {
+  const auto of = [](std::string realm) {
+    Identity caller = Caller("root", {"ads"});
+    caller.realm = std::move(realm);
+    return caller;
+  };
+  for (const Rule& rule : {Rule{.subjects = {"root"}, .realms = {"okta"}, .teams = {"adm"}},
+                           Rule{.groups = {"ads"}, .realms = {"okta"}, .teams = {"adm"}},
+                           Rule{.realms = {"okta"}, .teams = {"adm"}, .default_team = "adm"}}) {
+    CHECK(May({rule}, of("okta"), "adm", "dev"));
+    for (const char* other : {"partners", "Okta", "okta2", ""}) {
+      CAPTURE(other);
+      CHECK_FALSE(May({rule}, of(other), "adm", "dev"));
+      CHECK(DefaultTeam({rule}, of(other)).empty());
+      CHECK(TeamsOf({rule}, of(other)).empty());
+    }
+  }
+  CHECK(May({{.subjects = {"root"}, .realms = {"corp-*"}}}, of("corp-eu"), "adm", "dev"));
+  CHECK(May({{.subjects = {"root"}}}, of("partners"), "adm", "dev"));  // without realms: of all of them
+}
+
+TEST_CASE("a rule's subjects are not those whom a service names, unless it says so; its groups are") {
+  Identity ci = Caller("ci", {"play"});
+  ci.actor = "playground";
+  CHECK_FALSE(May({{.subjects = {"ci"}, .teams = {"adm"}}}, ci, "adm", "dev"));
+  CHECK_FALSE(May({{.subjects = {"*"}, .teams = {"adm"}}}, ci, "adm", "dev"));
+  CHECK(DefaultTeam({{.subjects = {"ci"}, .default_team = "adm"}}, ci).empty());
+  CHECK(TeamsOf({{.subjects = {"ci"}, .teams = {"adm"}}}, ci).empty());
+  CHECK(May({{.subjects = {"ci"}, .delegated = true, .teams = {"adm"}}}, ci, "adm", "dev"));
+  CHECK(May({{.groups = {"play"}, .subjects = {"ci"}, .teams = {"play"}}}, ci, "play", "dev"));
+  CHECK_FALSE(May({{.groups = {"adm"}, .subjects = {"ci"}, .teams = {"adm"}}}, ci, "adm", "dev"));
+  CHECK(May({{.subjects = {"ci"}, .teams = {"adm"}}}, Caller("ci"), "adm", "dev"));
 }
 
 TEST_CASE("a team may come from a claim or a group, letter for letter") {
@@ -95,6 +134,9 @@ TEST_CASE("rules that mean nothing are refused") {
   CHECK_FALSE(Rule{.teams = {"{team}"}}.Validate().ok());
   CHECK_FALSE(Rule{.environments = {"{group}"}}.Validate().ok());
   CHECK_FALSE(Rule{.teams = {""}}.Validate().ok());
+  CHECK_FALSE(Rule{.realms = {""}}.Validate().ok());
+  CHECK(Rule{.subjects = {"ci"}, .delegated = true}.Validate().ok());
+  CHECK_FALSE(Rule{.groups = {"ads"}, .delegated = true}.Validate().ok());
   CHECK(Rule{.limits = {{.sessions = 1}, {.per = "team", .calls_per_second = 1, .burst = 9}}}.Validate().ok());
   CHECK_FALSE(Rule{.limits = {{.per = "all"}}}.Validate().ok());
   CHECK_FALSE(Rule{.limits = {{.sessions = -1}}}.Validate().ok());

@@ -158,7 +158,7 @@ typedef struct sgw_identity {
   uint64_t expiry_wall_ns;
   sgw_header_edits headers;
   sgw_view realm;       /* filled by the host: within it a subject is unique */
-  sgw_view actor;       /* who really called, when somebody acts for the subject; else empty. For records. */
+  sgw_view actor;       /* who really called, when somebody acts for the subject, whose name they chose; else empty. */
   sgw_views made_from;  /* request headers besides the credential that this answer was made from: the host takes a
                            remembered answer for calls with the same values only, and removes them towards the driver */
 } sgw_identity;

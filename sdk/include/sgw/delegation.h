@@ -4,6 +4,7 @@
 #pragma once
 
 #include <sgw/call.h>
+#include <sgw/pattern.h>
 #include <sgw/settings.h>
 #include <sgw/status.h>
 #include <sgw/values.h>
@@ -17,19 +18,22 @@
 namespace sgw {
 
 inline constexpr std::string_view kDelegationDoc =
-    "Services that may name, in a header, the person for whom they call: {services, header, groups}.";
+    "Services that may name, in a header, the person for whom they call: {services, header, people, groups}.";
 
-// One rule: callers with one of these subjects may name somebody in the header. That person is then the subject of the
-// call, with these groups and no others, whatever groups they may have elsewhere; records show the service as `actor`.
+// One rule: callers with one of these subjects may name somebody in the header, anybody at all unless `people` says
+// whom. That person is then the subject of the call, with these groups and no others, whatever groups they may have
+// elsewhere; the service is the `actor`, which records show, and by which routers know that it chose the name.
 struct Delegation {
   std::vector<std::string> services{};
   std::string header = "x-spark-act-for";
+  std::vector<std::string> people{};
   std::vector<std::string> groups{};
 
-  static constexpr auto kSchema =
-      Settings(Setting("services", &Delegation::services, "Subjects that may act for others.", kRequired),
-               Setting("header", &Delegation::header, "The request header with the person's subject."),
-               Setting("groups", &Delegation::groups, "The groups that the person has in such calls.", kRequired));
+  static constexpr auto kSchema = Settings(
+      Setting("services", &Delegation::services, "Subjects that may act for others.", kRequired),
+      Setting("header", &Delegation::header, "The request header with the person's subject."),
+      Setting("people", &Delegation::people, "Subjects for whom they may act; `*` stands for any text. Empty: all."),
+      Setting("groups", &Delegation::groups, "The groups that the person has in such calls.", kRequired));
 };
 
 // What one call says of acting for others; keeps nothing of the call.
@@ -43,11 +47,13 @@ class Acting {
     }
   }
 
-  // The identity of the call of this caller: the caller's own when no header names anybody. Each header of a rule
-  // becomes part of `made_from`. PERMISSION_DENIED: a header names somebody, and the caller is no service of its rule.
-  // INVALID_ARGUMENT: it names nobody, several, or with control characters or more than 256 bytes.
+  // The identity of the call of this caller: the caller's own when no header names anybody. The first rule decides that
+  // is for the caller and the person. Each header of a rule becomes part of `made_from`. PERMISSION_DENIED: a header
+  // names somebody, and no rule of it is for the caller, or none for that person. INVALID_ARGUMENT: it names nobody,
+  // several, or with control characters or more than 256 bytes.
   Result<Identity> Apply(Identity caller) const {
     const Delegation* acting = nullptr;
+    const Delegation* named_by = nullptr;
     const std::string* person = nullptr;
     for (std::size_t i = 0; i < rules_.size(); ++i) {
       const Delegation& rule = rules_[i];
@@ -55,18 +61,19 @@ class Acting {
       if (said_[i].empty()) continue;
       const bool is_service =
           std::find(rule.services.begin(), rule.services.end(), caller.subject) != rule.services.end();
-      if (is_service && !acting) {
-        acting = &rule;
-        if (said_[i].size() != 1 || !IsName(said_[i][0])) {
-          return InvalidArgument("The header '" + rule.header + "' must name one person.");
-        }
-        person = &said_[i][0];
-      }
-      if (!is_service && !IsAnswered(rule, caller.subject)) {
+      if (!is_service) {
+        if (IsAnswered(rule, caller.subject)) continue;
         return PermissionDenied("You may not act for others (header '" + rule.header + "').");
       }
+      if (said_[i].size() != 1 || !IsName(said_[i][0]) || (person && *person != said_[i][0])) {
+        return InvalidArgument("The header '" + rule.header + "' must name one person.");
+      }
+      named_by = &rule;
+      person = &said_[i][0];
+      if (!acting && (rule.people.empty() || MatchesAny(*person, rule.people))) acting = &rule;
     }
-    if (!acting) return caller;
+    if (!named_by) return caller;
+    if (!acting) return PermissionDenied("You may not act for this person (header '" + named_by->header + "').");
     Identity other{.subject = *person, .groups = acting->groups, .expiry = caller.expiry, .actor = caller.subject};
     other.made_from = std::move(caller.made_from);
     return other;

@@ -7,9 +7,9 @@ namespace sgw {
 
 // Router answers one question: where does this caller's session belong, and under which policy?
 //
-// Asked for each new session, for a known one when its identity's groups changed or some time has passed, and for each
-// call of a service without sessions. The Route names the request headers that it was made from: those are kept with
-// the session, and it is asked with the same ones again.
+// Asked for each new session, for a known one when its identity's groups or actor changed or some time has passed, and
+// for each call of a service without sessions. The Route names the request headers that it was made from: those are
+// kept with the session, and it is asked with the same ones again.
 //
 // Safe for concurrent use. Decide() runs on a worker thread and never blocks.
 //

@@ -67,7 +67,7 @@ struct Identity {
   StringMap claims{};                // further facts for routers and audits; never secrets
   std::optional<WallTime> expiry{};  // the host asks again from then on
   HeaderEdits headers{};
-  std::string actor{};                   // who really called, when somebody acts for the subject; for records
+  std::string actor{};                   // who really called, when somebody acts for the subject, whose name they chose
   std::vector<std::string> made_from{};  // request headers besides the credential that decided; they do not reach the
                                          // driver, and the host asks again when their values change
   std::string realm{};                   // filled by the host

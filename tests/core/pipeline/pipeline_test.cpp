@@ -225,11 +225,13 @@ TEST_CASE("a caller who leaves cancels the pending step, and no later one is ask
   CHECK(f.Counted("spark_gateway_step_duration_seconds", "auth2") == 0);
 }
 
-TEST_CASE("the router's answer becomes the call's route, and its refusal names it") {
+TEST_CASE("the router sees who it is, its answer becomes the call's route, and its refusal names it") {
   Fixture f(kSteps + "  - discovery: discovery1\n");
+  f.context.identity = std::make_shared<const Identity>(
+      Identity{.subject = "alice", .groups = {"ads"}, .actor = "portal", .realm = "okta"});
   const auto find = [&](auto done) { return f.gateway.pipeline()->FindRoute(f.context, done); };
   f.gateway.script("router1").decide = [](const RouterCall& call) -> RouterAnswer {
-    CHECK(call.identity().subject == "alice");
+    CHECK(call.identity() == Identity{.subject = "alice", .groups = {"ads"}, .actor = "portal", .realm = "okta"});
     return Route{.namespace_ = "sjns-ads-prod", .policy = {.share = Share::kTeam}};
   };
   CHECK(Asked<Status>(f.gateway, find).answer().ok());

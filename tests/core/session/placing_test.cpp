@@ -159,6 +159,18 @@ TEST_CASE(
   CHECK(Once(rig, "ExecutePlan", kS1).starts_with("PERMISSION_DENIED"));
 }
 
+TEST_CASE("the router speaks again when a service acts for the session's owner, and when it does not any more") {
+  SessionsRig rig(kRouted);
+  rig.DiscoveryHas({{.address = "a:1"}});
+  rig.script("router1").decide = [](const RouterCall& call) -> RouterAnswer {
+    if (!call.identity().actor.empty()) return PermissionDenied("that is alice's alone");
+    return Route{};
+  };
+  CHECK(Once(rig, "Config", kS1) == "a:1");
+  CHECK(Once(rig, "Config", kS1, {.actor = "playground"}).starts_with("PERMISSION_DENIED"));
+  CHECK(Once(rig, "Config", kS1) == "a:1");
+}
+
 TEST_CASE("what the router is asked again with does not reach the driver") {
   SessionsRig rig(kRouted);
   rig.DiscoveryHas({{.address = "a:1"}});

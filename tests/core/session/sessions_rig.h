@@ -86,6 +86,7 @@ struct CallOptions {
   std::string subject = "alice";
   StringMap headers{};
   std::vector<std::string> groups{};
+  std::string actor{};
   std::string realm{};
   std::string operation_id{};
   std::string new_session_id{};
@@ -104,7 +105,7 @@ class Caller {
       : rig_(rig), worker_(options.worker), state_(std::make_shared<State>()) {
     *state_->context.facts = FactsFor(method, options.headers);
     state_->context.identity = std::make_shared<const Identity>(
-        Identity{.subject = options.subject, .groups = options.groups, .realm = options.realm});
+        Identity{.subject = options.subject, .groups = options.groups, .actor = options.actor, .realm = options.realm});
     state_->context.only_bound = options.only_bound;
     FirstFields& fields = state_->fields;
     fields.session_id = session_id;

@@ -26,11 +26,12 @@ class Delegation(Callers):
         super().setUp()
         path = str(pathlib.Path(self.folder, "tokens.yaml"))
         self.playground = gateway.add_token(path, "playground")
-        self.carol = gateway.add_token(path, "carol", "ads")
-        self.serve({"use": "auth_token", "path": path, "delegation": [{"services": ["playground"], "groups": ["play-users"]}]},
+        self.carol = gateway.add_token(path, "carol", "play-users")
+        self.serve({"use": "auth_token", "path": path,
+                    "delegation": [{"services": ["playground"], "people": ["car*", "dan"], "groups": ["play-users"]}]},
                    {"use": "router_headers", "default_environment": "prod", "rules": [
                        {"groups": ["play-users"], "teams": ["play"], "default_team": "play"},
-                       {"groups": ["ads"], "teams": ["ads"], "default_team": "ads"}]}, NAMESPACES)
+                       {"subjects": ["carol"], "teams": ["ads"], "default_team": "ads"}]}, NAMESPACES)
 
     def test_it_acts_for_people_in_their_playground_and_records_show_both(self):
         with grpc.insecure_channel(self.gateway.address) as channel:
@@ -55,12 +56,14 @@ class Delegation(Callers):
 
     def test_nobody_else_may_act_for_anybody_and_no_more_is_allowed_than_the_rule_says(self):
         mine = str(uuid.uuid4())
-        self.assert_code(grpc.StatusCode.OK, self.call(self.carol, mine))
+        self.assert_code(grpc.StatusCode.OK, self.call(self.carol, mine, [("x-spark-team", "ads")]))
         denied = grpc.StatusCode.PERMISSION_DENIED
         self.assert_code(denied, self.call(self.carol, metadata=acting_for("dan")))
         self.assert_code(denied, self.call(self.playground, metadata=[("x-spark-team", "play")]))  # by itself it is in no group
+        self.assert_code(denied, self.call(self.playground, metadata=acting_for("eve")))
+        # What is carol's by her name is not the service's that chose it.
         self.assert_code(denied, self.call(self.playground, metadata=[*acting_for("carol"), ("x-spark-team", "ads")]))
-        # Nor does it get into what a person has elsewhere, whoever it acts for.
+        # Nor does it get into what a person has elsewhere, whoever it acts for and in whatever groups.
         self.assert_code(denied, self.call(self.playground, mine, acting_for("carol")))
         self.assert_code(grpc.StatusCode.OK, self.call(self.carol, mine))
         for people in (("",), ("carol", "dan"), ("x" * 257,)):
