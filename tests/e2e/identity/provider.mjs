@@ -1,8 +1,9 @@
 // A real OpenID provider (oidc-provider) for tests, on a port from the kernel, which is the first line printed.
 //
 // Every client of CLIENTS (name=group,group;...) gets JWT access tokens by its name and the secret "secret" from POST
-// /token. POST /test/rotate takes new keys (?keep=1: beside the old ones), POST /test/down?is=1 answers everything else
-// with 503, GET /test/hits counts requests for keys.
+// /token. /test/rotate takes new keys (?keep=1: beside the old ones), /test/behave?as=WAY&at=PATH answers requests for
+// that path in one of WAYS, or well again, and none that waits; /test/counts counts requests for its discovery document and its keys, those
+// that wait for an answer, and those that followed a redirect.
 import http from 'node:http';
 import { Provider } from 'oidc-provider';
 import { exportJWK, generateKeyPair } from 'jose';
@@ -49,10 +50,29 @@ function handlerOf(issuer, keys) {
   return provider.callback();
 }
 
+const counts = { asked: 0, keys: 0, followed: 0 };
+const waiting = new Set();
+const PATHS = ['/.well-known/openid-configuration', '/jwks'];
+const WAYS = {
+  down: (response) => response.writeHead(503).end('down\n'),
+  silent: (response) => {
+    waiting.add(response);
+    response.on('close', () => waiting.delete(response));
+  },
+  html: (response) => response.writeHead(200, { 'content-type': 'text/html' }).end('<html><body>Sign in</body></html>'),
+  empty: (response) => response.writeHead(200, { 'content-type': 'application/json' }).end('{"keys":[]}'),
+  // What would be good, behind 10 MiB of nothing.
+  large: (response, path) => {
+    response.write(' '.repeat(10 << 20));
+    http.get(issuer + path + '?well', (good) => good.pipe(response));
+  },
+  redirect: (response, path) => response.writeHead(302, { location: `${issuer}${path}?well&followed` }).end(),
+};
+
 let keys = await newKeys();
 let handler;
-let isDown = false;
-let hits = 0;
+let way;
+let where;
 const server = http.createServer(async (request, response) => {
   const url = new URL(request.url, 'http://x');
   if (url.pathname === '/test/rotate') {
@@ -61,13 +81,19 @@ const server = http.createServer(async (request, response) => {
     handler = handlerOf(issuer, keys);
     return response.end('rotated\n');
   }
-  if (url.pathname === '/test/down') {
-    isDown = url.searchParams.get('is') === '1';
+  if (url.pathname === '/test/behave') {
+    way = WAYS[url.searchParams.get('as')];
+    where = url.searchParams.get('at');
+    for (const response of waiting) response.destroy();
     return response.end('as you say\n');
   }
-  if (url.pathname === '/test/hits') return response.end(String(hits));
-  if (isDown) return response.writeHead(503).end('down\n');
-  if (url.pathname === '/jwks') hits += 1;
+  if (url.pathname === '/test/counts') return response.end(JSON.stringify({ ...counts, waiting: waiting.size }));
+  if (url.searchParams.has('followed')) counts.followed += 1;
+  if (PATHS.includes(url.pathname) && !url.searchParams.has('well')) {
+    counts.asked += 1;
+    if (way && url.pathname === where) return way(response, where);
+    if (url.pathname === '/jwks') counts.keys += 1;
+  }
   return handler(request, response);
 });
 let issuer;

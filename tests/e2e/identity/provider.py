@@ -37,12 +37,13 @@ class Provider:
         """Takes new keys; without `keep` the old ones are withdrawn."""
         self._ask("/test/rotate" + ("?keep=1" if keep else ""))
 
-    def set_down(self, is_down):
-        self._ask(f"/test/down?is={int(is_down)}")
+    def behave(self, way="well", path="/.well-known/openid-configuration"):
+        """Answers requests for the path in one of provider.mjs's ways from now on; all others well."""
+        self._ask("/test/behave?" + urllib.parse.urlencode({"as": way, "at": path}))
 
-    def hits(self):
-        """How often its keys were asked for."""
-        return int(self._ask("/test/hits"))
+    def counts(self):
+        """Of requests: `asked` for its document or its keys, `keys` given, `waiting`, `followed` a redirect."""
+        return json.loads(self._ask("/test/counts"))
 
     def stop(self):
         self._process.stop()

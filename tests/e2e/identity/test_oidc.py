@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """Callers with tokens of a real OpenID provider, through the real gateway, to a scripted Spark Connect server."""
 
+import concurrent.futures
 import pathlib
 import sys
 import time
@@ -46,6 +47,8 @@ class Oidc(Callers):
         time.sleep(1.1)  # The last one's life.
         self.assert_code(grpc.StatusCode.UNAUTHENTICATED, self.call())
         for token in bad:
+            # Nor does a good one beside it help.
+            self.assert_code(grpc.StatusCode.UNAUTHENTICATED, self.call(good, metadata=[("authorization", f"Bearer {token}")]))
             code, sentence = self.call(token)
             self.assertEqual(code, grpc.StatusCode.UNAUTHENTICATED, sentence)
             self.assertIn("oken", sentence)
@@ -68,26 +71,62 @@ class Oidc(Callers):
         self.serve(refresh="1h", refresh_floor="1m")
         self.provider.rotate()
         strange = self.provider.token("alice")
-        before = self.provider.hits()
+        before = self.provider.counts()["keys"]
         for _ in range(20):
             self.assert_code(grpc.StatusCode.UNAVAILABLE, self.call(strange))
-        self.assertLessEqual(self.provider.hits(), before + 1)
+        self.assertLessEqual(self.provider.counts()["keys"], before + 1)
 
     def test_a_provider_that_is_down_keeps_nobody_out_who_has_a_token(self):
         self.serve(refresh="1s")
         token = self.provider.token("alice")
-        self.provider.set_down(True)
-        self.addCleanup(self.provider.set_down, False)
+        self.provider.behave("down")
         wait_until(lambda: "cannot be had" in self.gateway.log_tail(), 20, "a refresh to fail")
         self.assert_code(grpc.StatusCode.OK, self.call(token))
+
+    def test_a_provider_that_answers_nonsense_lets_nobody_in_and_keeps_nobody_out(self):
+        self.serve(refresh="1s", keep_keys="10m")
+        token, other = self.provider.token("alice"), self.provider.token("bob")
+        self.assert_code(grpc.StatusCode.OK, self.call(token))
+        nonsense = [(way, "/jwks") for way in ("html", "empty", "large", "redirect", "down")]
+        nonsense += [(way, "/.well-known/openid-configuration") for way in ("html", "redirect")]
+        self.provider.behave(*nonsense[0])
+        self.provider.rotate(keep=True)
+        new = self.provider.token("alice")  # Whom a good answer would let in.
+        for way, path in nonsense:
+            with self.subTest(way=way, path=path):
+                self.provider.behave(way, path)
+                before = self.provider.counts()["asked"]
+                while self.provider.counts()["asked"] < before + (2 if path == "/jwks" else 1):
+                    self.assert_code(grpc.StatusCode.UNAVAILABLE, self.call(new))
+                self.assert_code(grpc.StatusCode.OK, self.call(token))
+        self.assert_code(grpc.StatusCode.OK, self.call(other))
+        self.assertEqual(self.provider.counts()["followed"], 0)
+        self.provider.behave()
+        wait_until(lambda: self.call(new)[0] == grpc.StatusCode.OK, 30, "the new key to be known")
+
+    def test_a_provider_that_hangs_lets_nobody_in_and_holds_nobody_up_whose_token_was_checked(self):
+        self.serve(refresh="1s", timeout="20s")
+        token = self.provider.token("alice")
+        self.assert_code(grpc.StatusCode.OK, self.call(token))
+        self.provider.behave("silent", "/jwks")
+        self.provider.rotate(keep=True)
+        new = self.provider.token("alice")
+        wait_until(lambda: self.provider.counts()["waiting"] == 1, 30, "the provider to be asked")
+        self.assert_code(grpc.StatusCode.OK, self.call(token))
+        with concurrent.futures.ThreadPoolExecutor() as pool:
+            waits = pool.submit(self.call, new)
+            self.assert_code(grpc.StatusCode.OK, self.call(token))
+            self.assertEqual(self.provider.counts()["waiting"], 1)  # The calls did not wait for it.
+            self.assertFalse(waits.done())
+            self.provider.behave("down", "/jwks")
+            self.assert_code(grpc.StatusCode.UNAVAILABLE, waits.result(30))
 
     def test_keys_that_are_too_old_let_nobody_in_on_a_connection_that_was_let_in_either(self):
         self.serve(refresh="1s", keep_keys="3s")
         token = self.provider.token("alice")
-        self.addCleanup(self.provider.set_down, False)
         with grpc.insecure_channel(self.gateway.address) as channel:
             for code in (grpc.StatusCode.OK, grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.OK):
-                self.provider.set_down(code != grpc.StatusCode.OK)
+                self.provider.behave("well" if code == grpc.StatusCode.OK else "down")
                 wait_until(lambda: self.call(token, channel=channel)[0] == code, 30, f"{code} on the one connection")
 
     def test_a_service_acts_for_people_and_records_show_both(self):
