@@ -191,6 +191,10 @@ Status Transfer::FailureOf(CURLcode code) const {
     return ResourceExhausted(what + "the response is longer than " + std::to_string(request_.max_response_bytes) +
                              " bytes, or its headers than " + std::to_string(kMaxHeaderBytes));
   }
+  // It shows a proxy's URL that it cannot read, with the password.
+  if (!request_.proxy.empty() && std::string_view(error_).find(request_.proxy) != std::string_view::npos) {
+    return InvalidArgument(what + "the proxy's URL is malformed");
+  }
   switch (code) {
     case CURLE_URL_MALFORMAT:
     case CURLE_UNSUPPORTED_PROTOCOL:

@@ -310,6 +310,12 @@ TEST_CASE("a URL that cannot be asked is INVALID_ARGUMENT, and the message holds
     CheckFails(c.Ask(Get(url)), StatusCode::kInvalidArgument,
                "the URL must be http:// or https://, without a user name");
   }
+  for (const char* const proxy : {"http://user:s3cret@127.0.0.1:99999", "gopher://user:s3cret@127.0.0.1:1"}) {
+    CAPTURE(proxy);
+    Request through = Get("http://127.0.0.1:1/");
+    through.proxy = proxy;
+    CheckFails(c.Ask(through), StatusCode::kInvalidArgument, "the proxy's URL is malformed");
+  }
   Request request = Get("http://127.0.0.1:1/");
   request.headers = {{"authorization", "s3cret\r\nx: y"}};
   CheckFails(c.Ask(request), StatusCode::kInvalidArgument, "authorization");
