@@ -169,7 +169,7 @@ const Value* Value::Find(std::string_view key) const {
 std::string Value::Shown() const {
   switch (kind) {
     case Kind::kNull: return "nothing";
-    case Kind::kList: return "a list";
+    case Kind::kList: return list.empty() ? "an empty list" : "a list";
     case Kind::kMap: return "a map";
     case Kind::kScalar: break;
   }

@@ -159,6 +159,8 @@ class Builder : public YAML::EventHandler {
       return;
     }
     level.has_key = false;
+    // The parser has no place for what is not there, and gives that of whatever comes next.
+    if (value.kind == Value::Kind::kNull && value.text.empty()) value.place = level.key_place;
     if (!level.is_ignored) level.value.map.push_back({level.key, level.key_place, std::move(value)});
   }
 
@@ -201,7 +203,14 @@ std::string HintFor(const std::string& message, const std::string& text, const Y
   const auto at = static_cast<std::size_t>(std::max(mark.pos, 0));
   const std::size_t start = at == 0 ? 0 : text.rfind('\n', at - 1) + 1;
   const bool has_tab = text.substr(start, text.find('\n', start) - start).find('\t') != std::string::npos;
-  return has_tab ? "; the line has a tab, and YAML is indented with spaces" : "";
+  if (has_tab) return "; the line has a tab, and YAML is indented with spaces";
+  if (message == "end of map not found" || message == "end of sequence not found")
+    return "; is the line indented as its neighbours are?";
+  if (message == "illegal map value") {
+    return "; is the line indented as its neighbours are, and does a blank follow each ':'? A text with ': ' stands in "
+           "quotes";
+  }
+  return message == "illegal flow end" ? "; nothing opens this bracket" : "";
 }
 
 }  // namespace

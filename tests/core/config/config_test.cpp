@@ -74,6 +74,13 @@ TEST_CASE("a file that is no configuration is refused with a reason") {
   CHECK(Said("a:\n\t- b\n").find("tab") != std::string::npos);
   CHECK(Said("a: [b\n").find("; a '[' is not closed") != std::string::npos);
   CHECK(Said("a: {b: c\n").find("; a '{' or a quote is not closed") != std::string::npos);
+  const std::string slip = "; is the line indented as its neighbours are";
+  for (const char* text : {"a:\n  b: 1\n c: 2\n", "a:\n - b: 1\n   c: 2\n  d: 3\n", "a: 1\n b: 2\n"})
+    CHECK(Said(text).find(slip) != std::string::npos);
+  CHECK(Said("a:1\nb: 2\n").find("does a blank follow each ':'?") != std::string::npos);
+  CHECK(Said("a: b]\nc: [}\n").find("; nothing opens this bracket") != std::string::npos);
+  CHECK(Said("listeners: []\n").find("1:12: listeners must be a list with at least one entry") != std::string::npos);
+  CHECK(Said("listeners: []\n").find(", not an empty list") != std::string::npos);
   CHECK(Said(std::string("a: \0b", 5)) == "gateway.yaml:1:4: a control character; is this a text file?\n");
   CHECK(Said("a: \xff\n") == "gateway.yaml:1:4: a byte that is not UTF-8; is this a text file?\n");
   CHECK(Said(std::string(2 << 20, 'a')).find("at most 1 MiB") != std::string::npos);

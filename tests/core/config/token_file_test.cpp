@@ -44,7 +44,7 @@ TEST_CASE("every mistake of an entry is said in one go") {
         "tokens.yaml:1:3: [0].sha256 must be the SHA-256 of a token, 64 lower-case hexadecimal digits\n"
         "tokens.yaml:1:13: [0].subject must be a name\n"
         "tokens.yaml:1:17: [0] has no key 'group' (did you mean 'groups'?)\n"
-        "tokens.yaml:1:40: [0].user_name must be a text, not a list\n"
+        "tokens.yaml:1:40: [0].user_name must be a text, not an empty list\n"
         "tokens.yaml:1:52: [0].groups must be a list of texts, not 'ads'\n"
         "tokens.yaml:1:66: [0].expires must be a time such as 2027-01-31T00:00:00Z, not 'soon'\n"
 

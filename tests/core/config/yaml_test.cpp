@@ -221,3 +221,16 @@ TEST_CASE("a path of names leads to the place of what is written there, as far a
   CHECK(at("").empty());
   CHECK(at("[0]").empty());
 }
+
+TEST_CASE("the place of an empty value, and of null, is that of its key") {
+  Complaints complaints("x.yaml");
+  const auto value = ParseYaml("a:\n\n# nothing\nb: {c: , d: ~}\n", "/", complaints);
+  REQUIRE(value);
+  const auto place = [&](std::string_view path) {
+    const Place found = value->PlaceOf(path).value_or(Place());
+    return std::pair(found.line, found.column);
+  };
+  CHECK(place("a") == std::pair(1, 1));
+  CHECK(place("b.c") == std::pair(4, 5));
+  CHECK(place("b.d") == std::pair(4, 10));
+}
