@@ -11,6 +11,7 @@
 #include <climits>
 #include <cstring>
 #include <ctime>
+#include <stdexcept>
 #include <utility>
 
 namespace sgw::plugins {
@@ -64,6 +65,19 @@ bool EndsInsideLine(const std::string& path, int fd) {
   const bool is_read = reader >= 0 && pread(reader, &last, 1, found.st_size - 1) == 1;
   if (reader >= 0) close(reader);
   return is_read && last != '\n';
+}
+
+// Without making the file; errno says why not.
+bool CanBeWritten(const std::string& path) {
+  struct stat found {};
+  if (stat(path.c_str(), &found) != 0) {
+    if (errno != ENOENT) return false;
+    const std::size_t slash = path.rfind('/');
+    const std::string folder = slash == std::string::npos ? "." : path.substr(0, slash + 1);
+    return access(folder.c_str(), W_OK | X_OK) == 0;
+  }
+  if (S_ISDIR(found.st_mode)) errno = EISDIR;
+  return !S_ISDIR(found.st_mode) && access(path.c_str(), W_OK) == 0;
 }
 
 }  // namespace
@@ -126,7 +140,12 @@ JsonLines::JsonLines(JsonLinesSettings settings, Host& host)
       dropped_(host.MakeCounter("spark_gateway_audit_dropped_total",
                                 "Audit records that were dropped: the queue was full.")),
       failed_(host.MakeCounter("spark_gateway_audit_failures_total", "Writes of audit records that failed.")),
-      give_up_(eventfd(0, EFD_CLOEXEC)) {}
+      give_up_(eventfd(0, EFD_CLOEXEC)) {
+  if (path_ == "stdout" || CanBeWritten(path_)) return;
+  const std::string why = std::strerror(errno);
+  close(give_up_);
+  throw std::runtime_error("path: cannot open " + path_ + ": " + why);
+}
 
 JsonLines::~JsonLines() {
   End();

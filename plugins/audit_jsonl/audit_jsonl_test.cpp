@@ -81,10 +81,27 @@ TEST_CASE("what was told before the end is on disk after it, also when the file 
   CHECK(host.Metric("spark_gateway_audit_written_total") == 2);
 }
 
-TEST_CASE("a file that cannot be opened ends the start with its reason") {
+TEST_CASE("a file that cannot be opened is refused with its reason, and none is made before the start") {
   TestHost host;
-  PluginUnderTest audit(host, Linked<JsonLines, JsonLinesSettings>(), R"({"path": "/nowhere/audit.jsonl"})");
-  CHECK(audit.Start().Wait().message() == "cannot open /nowhere/audit.jsonl: No such file or directory");
+  const auto made = [&](const std::string& path) {
+    return PluginUnderTest(host, Linked<JsonLines, JsonLinesSettings>(), R"({"path": ")" + path + R"("})").created();
+  };
+  CHECK(made("/nowhere/audit.jsonl").message() == "path: cannot open /nowhere/audit.jsonl: No such file or directory");
+  CHECK(made("/tmp").message() == "path: cannot open /tmp: Is a directory");
+  CHECK(made("/proc/version/audit.jsonl").message() == "path: cannot open /proc/version/audit.jsonl: Not a directory");
+  const TempDir dir;
+  CHECK(made(dir.path() + "/audit.jsonl").ok());
+  CHECK(access((dir.path() + "/audit.jsonl").c_str(), F_OK) != 0);
+}
+
+TEST_CASE("a file whose folder went before the start ends the start with its reason") {
+  TestHost host;
+  const TempDir dir;
+  const std::string folder = dir.path() + "/folder";
+  std::filesystem::create_directory(folder);
+  PluginUnderTest audit(host, Linked<JsonLines, JsonLinesSettings>(), R"({"path": ")" + folder + R"(/audit.jsonl"})");
+  std::filesystem::remove(folder);
+  CHECK(audit.Start().Wait().message() == "cannot open " + folder + "/audit.jsonl: No such file or directory");
 }
 
 TEST_CASE("every control byte of every field is escaped") {

@@ -9,6 +9,7 @@
 #include <cstring>
 #include <ctime>
 #include <fstream>
+#include <set>
 #include <sstream>
 #include <stdexcept>
 
@@ -74,8 +75,10 @@ Result<TokenTable> ReadTokens(const std::string& text) {
       if (!one.IsMap()) return Wrong(one, "an entry is {sha256: ..., subject: ..., groups: [...], expires: ...}");
       Identity identity;
       std::string hash;
+      std::set<std::string> seen;
       for (const auto& member : one) {
         const auto key = member.first.as<std::string>();
+        if (!seen.insert(key).second) return Wrong(member.first, "'" + key + "' stands here a second time");
         if (key == "sha256") {
           hash = member.second.as<std::string>();
         } else if (key == "subject") {

@@ -147,6 +147,8 @@ TEST_CASE("a file that breaks keeps the last good tokens and says so once") {
 
 TEST_CASE("each mistake in the file is said with its line") {
   const auto said = [](const std::string& text) { return ReadTokens(text).status().message(); };
+  CHECK(said("- {sha256: " + std::string(kSecretHash) + ", subject: a,\n   subject: b}\n") ==
+        "line 2: 'subject' stands here a second time");
   CHECK(said("a: b\n").find("line 1: the file is a list") != std::string::npos);
   CHECK(said("- {sha256: 12, subject: a}\n").find("64 lower-case") != std::string::npos);
   CHECK(said("- {sha256: " + std::string(kSecretHash) + "}\n").find("needs a subject") != std::string::npos);

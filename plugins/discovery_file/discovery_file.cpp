@@ -1,10 +1,12 @@
 #include "discovery_file.h"
 
+#include <yaml-cpp/eventhandler.h>
 #include <yaml-cpp/yaml.h>
 
 #include <cerrno>
 #include <cstring>
 #include <fstream>
+#include <limits>
 #include <sstream>
 #include <stdexcept>
 
@@ -13,11 +15,35 @@ namespace {
 
 constexpr std::size_t kMaxFile = 16 << 20;
 constexpr std::size_t kMaxToken = 64 << 10;
+constexpr std::int64_t kMaxWeight = std::numeric_limits<std::uint32_t>::max();
 constexpr auto kMembers = "address, incarnation, weight, tls, server_name, token_file";
 
 Status Wrong(const YAML::Node& node, const std::string& why) {
   return InvalidArgument("line " + std::to_string(node.Mark().line + 1) + ": " + why);
 }
+
+// The end of the first document; YAML::LoadAll would see documents without end before a ',' at the start of a line.
+class FirstDocument : public YAML::EventHandler {
+ public:
+  explicit FirstDocument(const std::string& text) : stream_(text), parser_(stream_) {
+    parser_.HandleNextDocument(*this);
+  }
+  bool is_all() const { return !parser_; }
+
+  void OnDocumentStart(const YAML::Mark&) override {}
+  void OnDocumentEnd() override {}
+  void OnNull(const YAML::Mark&, YAML::anchor_t) override {}
+  void OnAlias(const YAML::Mark&, YAML::anchor_t) override {}
+  void OnScalar(const YAML::Mark&, const std::string&, YAML::anchor_t, const std::string&) override {}
+  void OnSequenceStart(const YAML::Mark&, const std::string&, YAML::anchor_t, YAML::EmitterStyle::value) override {}
+  void OnSequenceEnd() override {}
+  void OnMapStart(const YAML::Mark&, const std::string&, YAML::anchor_t, YAML::EmitterStyle::value) override {}
+  void OnMapEnd() override {}
+
+ private:
+  std::istringstream stream_;
+  YAML::Parser parser_;
+};
 
 // What a file has; FAILED_PRECONDITION when it cannot be read or has more bytes than these.
 Result<std::string> ReadFile(const std::string& path, std::size_t max_bytes) {
@@ -38,15 +64,19 @@ Result<Endpoint> EndpointOf(const YAML::Node& node, const TokenReader& read_toke
   if (node.IsScalar()) {
     endpoint.address = node.as<std::string>();
   } else if (node.IsMap()) {
+    std::set<std::string> seen;
     for (const auto& member : node) {
       const auto key = member.first.as<std::string>();
+      if (!seen.insert(key).second) return Wrong(member.first, "'" + key + "' stands here a second time");
       if (key == "address")
         endpoint.address = member.second.as<std::string>();
       else if (key == "incarnation")
         endpoint.incarnation = member.second.as<std::string>();
-      else if (key == "weight")
-        endpoint.weight = member.second.as<std::uint32_t>();
-      else if (key == "tls")
+      else if (key == "weight") {
+        const auto weight = member.second.as<std::int64_t>(0);
+        if (weight < 1 || weight > kMaxWeight) return Wrong(member.second, "weight must be a whole number from 1 on");
+        endpoint.weight = static_cast<std::uint32_t>(weight);
+      } else if (key == "tls")
         endpoint.tls = member.second.as<bool>() ? Tls::kOn : Tls::kOff;
       else if (key == "server_name")
         endpoint.server_name = member.second.as<std::string>();
@@ -72,6 +102,7 @@ Result<ServerTable> ReadServers(const std::string& text, const TokenReader& read
   ServerTable table;
   try {
     const YAML::Node root = YAML::Load(text);
+    if (!FirstDocument(text).is_all()) return InvalidArgument("line 1: the file has more than one document");
     if (!root.IsMap()) return InvalidArgument("line 1: the file is a map of namespaces to lists of servers");
     for (const auto& member : root) {
       const auto name = member.first.as<std::string>();

@@ -164,6 +164,12 @@ TEST_CASE("each mistake in the file is said with its line") {
   CHECK(said("- a\n").find("line 1: the file is a map") == 0);
   CHECK(said("a: h:1\n").find("line 1: 'a' must have a list") == 0);
   CHECK(said("a: [h]\n").find("'h' is not host:port") != std::string::npos);
+  CHECK(said("a:\n- {address: h:1,\n   address: h:2}\n") == "line 3: 'address' stands here a second time");
+  CHECK(said("a: [h:1]\n---\nb: [h:2]\n") == "line 1: the file has more than one document");
+  CHECK(said("a: [h:1]\n---\n,b\n") == "line 1: the file has more than one document");
+  CHECK(said("---\na: [h:1]\n...\n") == "");
+  for (const std::string weight : {"0", "-1", "4294967296", "x", "[]"})
+    CHECK(said("a: [{address: h:1, weight: " + weight + "}]\n") == "line 1: weight must be a whole number from 1 on");
   CHECK(said("a:\n- {adress: h:1}\n").find("line 2: there is no 'adress'") == 0);
   CHECK(said("a:\n- {address: h:1,\n   token_file: nowhere}\n") == "line 3: cannot read nowhere");
 }

@@ -1,8 +1,12 @@
 #include "local_processes.h"
 
+#include <unistd.h>
+
 #include <algorithm>
 #include <csignal>
+#include <cstdlib>
 #include <filesystem>
+#include <stdexcept>
 #include <system_error>
 #include <utility>
 
@@ -47,6 +51,30 @@ std::string Explain(const ChildExit& how) {
   return "ended with exit code " + std::to_string(how.exit_code);
 }
 
+bool IsProgram(const std::string& path) {
+  std::error_code ignored;
+  return std::filesystem::is_regular_file(path, ignored) && access(path.c_str(), X_OK) == 0;
+}
+
+// As execvp() looks for it.
+bool HasProgram(const std::string& program, std::string_view path) {
+  if (program.find('/') != std::string::npos) return IsProgram(program);
+  while (true) {
+    const std::size_t end = path.find(':');
+    const std::string folder(path.substr(0, end));
+    if (IsProgram((folder.empty() ? "." : folder) + "/" + program)) return true;
+    if (end == std::string_view::npos) return false;
+    path.remove_prefix(end + 1);
+  }
+}
+
+// The folder, or the nearest above it, where it is to be made.
+bool CanHaveFiles(std::filesystem::path folder) {
+  std::error_code ignored;
+  while (!std::filesystem::exists(folder, ignored) && folder.has_relative_path()) folder = folder.parent_path();
+  return std::filesystem::is_directory(folder, ignored) && access(folder.c_str(), W_OK | X_OK) == 0;
+}
+
 }  // namespace
 
 Status LocalProcessesSettings::Validate() const {
@@ -66,7 +94,28 @@ Status LocalProcessesSettings::Validate() const {
 }
 
 LocalProcesses::LocalProcesses(LocalProcessesSettings settings, Host& host)
-    : settings_(std::move(settings)), picks_port_(HasPort(settings_.command)), host_(host) {}
+    : settings_(std::move(settings)), picks_port_(HasPort(settings_.command)), host_(host) {
+  if (const Status status = CheckFiles(); !status.ok()) throw std::runtime_error(status.message());
+}
+
+// Without making anything.
+Status LocalProcesses::CheckFiles() const {
+  std::error_code ignored;
+  const std::string& program = settings_.command[0];
+  const std::string* const path = sgw::Find(settings_.environment, "PATH");
+  const bool is_known = program.find('{') == std::string::npos && (!path || path->find('{') == std::string::npos);
+  const std::string shown = program.find('/') == std::string::npos ? program : host_.Path(program);
+  const char* const own_path = path ? path->c_str() : std::getenv("PATH");
+  if (is_known && !HasProgram(shown, own_path ? own_path : "/bin:/usr/bin"))
+    return InvalidArgument("command[0]: there is no program '" + shown + "'");
+  const std::string directory = host_.Path(settings_.working_directory);
+  if (!directory.empty() && !std::filesystem::is_directory(directory, ignored))
+    return InvalidArgument("working_directory: there is no folder '" + directory + "'");
+  const std::string logs = host_.Path(settings_.log_directory);
+  if (!logs.empty() && !CanHaveFiles(logs))
+    return InvalidArgument("log_directory: '" + logs + "' cannot be made or written");
+  return {};
+}
 
 void LocalProcesses::Start(const Route& route, std::string id, PhaseReport phase, Completion<Result<Server>> done) {
   std::optional<Endpoint> endpoint;

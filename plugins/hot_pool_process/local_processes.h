@@ -65,6 +65,8 @@ class LocalProcesses : public Launcher {
     Child child{};
   };
 
+  // Whether what the settings name is there; makes nothing.
+  Status CheckFiles() const;
   // A free port that none of our servers was given, who may not listen yet; nothing when there is none.
   std::string PickPort() const;
   Result<ChildSpec> MakeSpec(const Route& route, const std::string& id, const std::string& port, const Secret& token);

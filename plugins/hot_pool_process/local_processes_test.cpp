@@ -3,6 +3,7 @@
 #include <doctest/doctest.h>
 #include <sgw/testing.h>
 
+#include <filesystem>
 #include <memory>
 #include <string>
 #include <vector>
@@ -16,8 +17,8 @@ PluginSource Source() {
   return Linked<WarmPool<plugins::LocalProcesses>, WarmPoolSettings<plugins::LocalProcessesSettings>>();
 }
 
-constexpr auto kWarm = R"({"command": ["../tools/server", "--port", "0"], "namespaces": ["ads"]})";
-constexpr auto kOnDemand = R"({"command": ["server", "{attribute:size=m}"], "size": 0, "environment": {"ID": "{id}"}})";
+constexpr auto kWarm = R"({"command": ["../bin/true", "--port", "0"], "namespaces": ["ads"]})";
+constexpr auto kOnDemand = R"({"command": ["true", "{attribute:size=m}"], "size": 0, "environment": {"ID": "{id}"}})";
 
 std::shared_ptr<FakeChild> Last(const TestHost& host) { return host.children().back(); }
 
@@ -31,11 +32,11 @@ void BecomeReady(TestHost& host, const std::shared_ptr<FakeChild>& child, const 
 TEST_CASE("a server is warm when its line was read and it answers gRPC") {
   TestHost host;
   host.OnProbe([](const Endpoint&) { return Unavailable("not yet"); });
-  PluginUnderTest pool(host, Source(), kWarm, "/etc/gateway");
+  PluginUnderTest pool(host, Source(), kWarm, "/usr/bin");
   CHECK(pool.Start().Wait().ok());
   host.RunPending();
   REQUIRE(host.children().size() == 1);
-  CHECK(Last(host)->argv == std::vector<std::string>{"/etc/gateway/../tools/server", "--port", "0"});
+  CHECK(Last(host)->argv == std::vector<std::string>{"/usr/bin/../bin/true", "--port", "0"});
 
   BecomeReady(host, Last(host));
   host.Advance(5s);
@@ -56,7 +57,7 @@ TEST_CASE("a server is warm when its line was read and it answers gRPC") {
 
 TEST_CASE("a free port is put into the command, and no line is waited for") {
   TestHost host;
-  PluginUnderTest pool(host, Source(), R"({"command": ["server", "--port={port}"], "namespaces": ["ads"]})");
+  PluginUnderTest pool(host, Source(), R"({"command": ["true", "--port={port}"], "namespaces": ["ads"]})");
   CHECK(pool.Start().Wait().ok());
   host.Advance(1s);
   const PoolAnswer answer = pool.Acquire(CallFrom("alice").RoutedTo("ads"), "k").now();
@@ -80,7 +81,7 @@ TEST_CASE("a command that fails tells its last lines to the caller who waits") {
 
   const Status status = asked.now().status();
   CHECK(status.code() == StatusCode::kFailedPrecondition);
-  CHECK(status.message().find("'server' ended with exit code 3") != std::string::npos);
+  CHECK(status.message().find("'true' ended with exit code 3") != std::string::npos);
   CHECK(status.message().find("line 1\n") == std::string::npos);
   CHECK(status.message().find("line 2\n") != std::string::npos);
   CHECK(status.message().ends_with("line 11"));
@@ -138,7 +139,7 @@ TEST_CASE("each server has a token of its own, in its environment and nowhere el
 TEST_CASE("the token's variable may have another name, or none") {
   const auto environment = [](const std::string& more) {
     TestHost host;
-    PluginUnderTest pool(host, Source(), R"({"command": ["server"], "namespaces": ["ads"], )" + more + "}");
+    PluginUnderTest pool(host, Source(), R"({"command": ["true"], "namespaces": ["ads"], )" + more + "}");
     CHECK(pool.created().message() == "");
     CHECK(pool.Start().Wait().ok());
     host.RunPending();
@@ -198,21 +199,44 @@ TEST_CASE("a released server's process is ended, and a start that is given up at
 TEST_CASE("settings without a program or without a way to the address are refused") {
   TestHost host;
   CHECK(PluginUnderTest(host, Source(), R"({"command": []})").created().message().find("command") == 0);
-  CHECK(PluginUnderTest(host, Source(), R"({"command": ["x"], "ready_line": "up"})")
+  CHECK(PluginUnderTest(host, Source(), R"({"command": ["true"], "ready_line": "up"})")
             .created()
             .message()
             .find("ready_line") == 0);
-  CHECK(
-      PluginUnderTest(host, Source(), R"({"command": ["x"], "environment": {"SPARK_CONNECT_AUTHENTICATE_TOKEN": "t"}})")
-          .created()
-          .message()
-          .find("environment.SPARK_CONNECT_AUTHENTICATE_TOKEN: the gateway makes it") == 0);
-  CHECK(PluginUnderTest(host, Source(), R"({"command": ["x"], "size": 2, "max_size": 1})").created().message() ==
+  CHECK(PluginUnderTest(host, Source(),
+                        R"({"command": ["true"], "environment": {"SPARK_CONNECT_AUTHENTICATE_TOKEN": "t"}})")
+            .created()
+            .message()
+            .find("environment.SPARK_CONNECT_AUTHENTICATE_TOKEN: the gateway makes it") == 0);
+  CHECK(PluginUnderTest(host, Source(), R"({"command": ["true"], "size": 2, "max_size": 1})").created().message() ==
         "max_size: is at least 1, and at least size");
-  CHECK(PluginUnderTest(host, Source(), R"({"command": ["x"], "max_size": 10001})").created().message() ==
+  CHECK(PluginUnderTest(host, Source(), R"({"command": ["true"], "max_size": 10001})").created().message() ==
         "max_size: is at most 10000");
-  CHECK(PluginUnderTest(host, Source(), R"({"command": ["x"], "token_variable": "a=b"})")
+  CHECK(PluginUnderTest(host, Source(), R"({"command": ["true"], "token_variable": "a=b"})")
             .created()
             .message()
             .find("token_variable") == 0);
+}
+
+TEST_CASE("a program or a folder that is not there is refused, and nothing is made") {
+  const TempDir dir;
+  const auto refusal = [&dir](const std::string& settings) {
+    TestHost host;
+    return PluginUnderTest(host, Source(), settings, dir.path()).created().message();
+  };
+  CHECK(refusal(R"({"command": ["no-such-program"]})") == "command[0]: there is no program 'no-such-program'");
+  CHECK(refusal(R"({"command": ["./server"]})") == "command[0]: there is no program '" + dir.path() + "/./server'");
+  dir.Write("server", "not executable");
+  CHECK(refusal(R"({"command": ["./server"]})") == "command[0]: there is no program '" + dir.path() + "/./server'");
+  std::filesystem::permissions(dir.path() + "/server", std::filesystem::perms::owner_all);
+  CHECK(refusal(R"({"command": ["./server"]})") == "");
+  CHECK(refusal(R"({"command": ["server"]})") == "command[0]: there is no program 'server'");
+  CHECK(refusal(R"({"command": ["server"], "environment": {"PATH": "/nowhere:)" + dir.path() + R"("}})") == "");
+  CHECK(refusal(R"({"command": ["{attribute:program}"]})") == "");
+  CHECK(refusal(R"({"command": ["true"], "working_directory": "none"})") ==
+        "working_directory: there is no folder '" + dir.path() + "/none'");
+  CHECK(refusal(R"({"command": ["true"], "log_directory": "server/log"})") ==
+        "log_directory: '" + dir.path() + "/server/log' cannot be made or written");
+  CHECK(refusal(R"({"command": ["true"], "log_directory": "a/b"})") == "");
+  CHECK_FALSE(std::filesystem::exists(dir.path() + "/a"));
 }
