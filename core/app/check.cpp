@@ -1,3 +1,4 @@
+#include <fcntl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -17,7 +18,9 @@ namespace {
 // started, in a process of its own, so that what a plugin does there stays there. Says everything; the exit code.
 int CheckDeeply(const Loaded& loaded, Complaints& complaints) {
   CheckFiles(loaded.config, complaints);
-  const pid_t child = fork();
+  // Gets a byte when the child has come to its end: a plugin may end it as if all were well.
+  int told[2] = {-1, -1};
+  const pid_t child = pipe2(told, O_CLOEXEC | O_NONBLOCK) == 0 ? fork() : -1;
   if (child == 0) {
     CrashMarker::Install();
     SetUpLog({.level = "warning"});
@@ -29,15 +32,19 @@ int CheckDeeply(const Loaded& loaded, Complaints& complaints) {
     const auto generation = Generation::Create(loaded.config, loaded.plugins, services, complaints);
     if (services.is_control_stuck) complaints.Error({}, generation.status().message());
     std::cerr << complaints.Text() << std::flush;
-    _exit(complaints.has_errors() ? 2 : 0);
+    _exit(write(told[1], "", 1) != 1 ? 1 : complaints.has_errors() ? 2 : 0);
   }
   int status = 0;
   if (child < 0 || waitpid(child, &status, 0) != child) {
     std::cerr << complaints.Text() << "spark-gateway check: cannot make a process: " << std::strerror(errno) << "\n";
     return 1;
   }
-  if (WIFEXITED(status)) return WEXITSTATUS(status);
-  std::cerr << complaints.Text() << complaints.file() << ": creating the plugins ended with signal " << WTERMSIG(status)
+  char byte = 0;
+  const bool has_come_to_its_end = read(told[0], &byte, 1) == 1;
+  if (WIFEXITED(status) && has_come_to_its_end) return WEXITSTATUS(status);
+  std::cerr << complaints.Text() << complaints.file() << ": creating the plugins ended "
+            << (WIFEXITED(status) ? "their process: one of them exits"
+                                  : "with signal " + std::to_string(WTERMSIG(status)))
             << "\n";
   return 2;
 }

@@ -69,7 +69,8 @@ Gateway::~Gateway() {
   control_.Stop();
 }
 
-Status Gateway::Start(Complaints& complaints) {
+Status Gateway::Start(Complaints& complaints, std::function<bool()> has_been_asked_to_end) {
+  services_.has_been_asked_to_end = std::move(has_been_asked_to_end);
   control_.Start();
   CheckFiles(config_, complaints);
   if (config_.upstream.has_tls() && !complaints.has_errors()) {
@@ -109,6 +110,7 @@ Status Gateway::Start(Complaints& complaints) {
   relay_ = std::make_unique<Relay>(*workers_, *upstreams_, Relay::Setup{pipeline_, sessions_.get(), metrics_});
   door_ = std::make_unique<FrontDoor>(*workers_, *relay_, ClientOptions(config_, budget_),
                                       static_cast<int>(config_.limits.connections));
+  if (services_.has_been_asked_to_end()) return Cancelled("the gateway was asked to end before it listened");
   if (const Status status = Listen(); !status.ok()) return status;
 
   metrics_.Gauge("spark_gateway_build_info", "The gateway's version.", {{"version", Version()}}).Set(1);
@@ -233,7 +235,13 @@ std::vector<DescribedView> Gateway::Describe(StepKind kind) {
   return views;
 }
 
-std::vector<EndpointView> Gateway::ListEndpoints() { return endpoints_.Snapshot(); }
+std::vector<EndpointView> Gateway::ListEndpoints() {
+  std::vector<EndpointView> views = endpoints_.Snapshot();
+  for (EndpointView& view : views) {
+    for (std::string* text : {&view.address, &view.last_error}) *text = services_.secrets.Hide(std::move(*text));
+  }
+  return views;
+}
 
 std::string Gateway::EffectiveConfig(bool as_json) { return RenderConfig(config_, plugins_, as_json); }
 

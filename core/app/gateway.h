@@ -2,6 +2,7 @@
 #pragma once
 
 #include <atomic>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -30,10 +31,13 @@ class Gateway final : public AdminBackend {
 
   // Makes and starts everything and listens. Not OK: what failed, and why; then only the destructor may follow. What is
   // the configuration's fault is in `complaints`, too, all of it that could be found out.
-  Status Start(Complaints& complaints);
+  // CANCELLED: `has_been_asked_to_end`, which any thread may ask, before all that was done.
+  Status Start(
+      Complaints& complaints, std::function<bool()> has_been_asked_to_end = [] { return false; });
 
-  // A plugin does not return from a step of its life: the destructor would wait for it for ever.
-  bool is_stuck() const { return services_.is_control_stuck; }
+  // A plugin does not return from a step of its life, or from blocking work after its stop: the destructor would wait
+  // for it for ever.
+  bool is_stuck() const { return services_.is_control_stuck || services_.is_blocking_stuck; }
 
   struct Ports {
     std::vector<std::pair<std::string, std::string>> listeners;  // name, bound address

@@ -67,6 +67,8 @@ class Signals {
   }
 
   std::string Await() { return asked_.get(); }
+  // Whether the first has come. Any thread.
+  bool has_come() const { return asked_.wait_for(std::chrono::seconds(0)) == std::future_status::ready; }
 
  private:
   std::promise<std::string> first_;
@@ -82,6 +84,17 @@ void Drain(Gateway& gateway) {
   while (gateway.live_calls() > 0 && steady_clock::now() < deadline)
     std::this_thread::sleep_for(std::chrono::milliseconds(50));
   if (gateway.live_calls() > 0) spdlog::warn("{} calls did not end in time", gateway.live_calls());
+}
+
+// The exit code.
+int End(Gateway& gateway) {
+  gateway.Stop();
+  if (gateway.is_stuck()) {
+    spdlog::error("a plugin hangs, so the end is not an orderly one");
+    std::_Exit(1);
+  }
+  spdlog::info("stopped");
+  return 0;
 }
 
 }  // namespace
@@ -122,14 +135,20 @@ int Serve(const Words& words, Spawner* spawner) {
 
   Gateway gateway(std::move(loaded.config), std::move(loaded.plugins), spawner);
   Complaints at_start(complaints.file());
-  if (const Status status = gateway.Start(at_start); !status.ok()) {
+  const Status started = gateway.Start(at_start, [&signals] { return signals.has_come(); });
+  if (started.code() == StatusCode::kCancelled && signals.has_come()) {
+    spdlog::info("{}: ending before it served", signals.Await());
+    return End(gateway);
+  }
+  if (!started.ok()) {
     Say(at_start, log);
-    if (!at_start.has_errors() || gateway.is_stuck()) spdlog::error("{}", status.message());
+    if (!at_start.has_errors() || gateway.is_stuck()) spdlog::error("{}", started.message());
     if (usage.Has("to") && !at_start.has_errors())
       spdlog::error(
           "the addresses of `serve --to` are fixed; write a configuration for `serve --config` to have others");
     const int code = at_start.has_errors() ? 2 : 1;
-    // A plugin that hangs holds the control thread, and nothing of it can be ended in order.
+    // A plugin that hangs holds a thread, and nothing of it can be ended in order.
+    if (!gateway.is_stuck()) gateway.Stop();
     if (gateway.is_stuck()) std::_Exit(code);
     return code;
   }
@@ -140,13 +159,7 @@ int Serve(const Words& words, Spawner* spawner) {
   spdlog::info("ready");
   spdlog::info("{}: draining", signals.Await());
   Drain(gateway);
-  gateway.Stop();
-  if (gateway.is_stuck()) {
-    spdlog::error("a plugin hangs, so the end is not an orderly one");
-    std::_Exit(1);
-  }
-  spdlog::info("stopped");
-  return 0;
+  return End(gateway);
 }
 
 }  // namespace sgw::core

@@ -60,6 +60,7 @@ void ReplaceReferences(Value& value, const std::string& directory, Complaints& c
     }
     if (end == std::string::npos) break;
     out += text.substr(at, start - at) + found.text;
+    value.secrets.push_back(std::move(found.text));
     at = end + 1;
     if (start == 0 && at == text.size()) value.reference = "${" + reference + "}";
   }

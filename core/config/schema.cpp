@@ -94,6 +94,7 @@ class Checker {
   }
 
   JsonWriter json;
+  std::vector<std::string> secrets;  // that are written out
 
  private:
   void CheckNames(const Value& value, const std::vector<SettingSchema>& schema, const std::string& where) {
@@ -133,6 +134,7 @@ class Checker {
       case Type::kSecret: {
         // Secret or not where it was written, it is one.
         Value shown = Scalar(value, std::optional(text), where, "a text");
+        if (!value.is_secret) secrets.push_back(text);
         return value.is_secret || shown.kind == Value::Kind::kNull ? shown : Value::String("<secret>");
       }
       case Type::kBool:
@@ -197,6 +199,12 @@ std::string Below(const std::string& pointer, const std::string& key) {
   return out;
 }
 
+void CollectSecrets(const Value& value, std::vector<std::string>& secrets) {
+  secrets.insert(secrets.end(), value.secrets.begin(), value.secrets.end());
+  for (const Value& one : value.list) CollectSecrets(one, secrets);
+  for (const auto& member : value.map) CollectSecrets(member.value, secrets);
+}
+
 void CollectFiles(const Value& value, const std::string& pointer, std::map<std::string, std::string>& files) {
   constexpr std::string_view kFile = "${file:";
   if (value.reference.compare(0, kFile.size(), kFile) == 0)
@@ -214,6 +222,8 @@ CheckedSettings CheckSettings(const Value& settings, const std::vector<SettingSc
   Value effective = checker.Object(settings, schema, where);
   CheckedSettings checked{std::move(checker.json).Text(), std::move(effective)};
   CollectFiles(settings, "", checked.secret_files);
+  checked.secrets = std::move(checker.secrets);
+  CollectSecrets(settings, checked.secrets);
   return checked;
 }
 

@@ -32,6 +32,7 @@ struct CheckedSettings {
   Value effective;   // for operators: as written, defaults filled in, of secrets only a reference
   // By the JSON pointer of a setting that is read from a file: the file.
   std::map<std::string, std::string> secret_files{};
+  std::vector<std::string> secrets{};  // what references gave, and the values of secret settings
 };
 
 // Complains about what does not fit: unknown settings (with the nearest valid one), wrong types, missing ones. Relative

@@ -25,6 +25,7 @@ struct Value {
   std::string text;                    // scalar, with references such as ${env:NAME} replaced
   std::string reference;               // secret scalar: the reference, where the text is nothing else
   std::vector<std::string> variables;  // secret scalar: of the environment, whose values are in the text
+  std::vector<std::string> secrets;    // secret scalar: what its references gave
   bool is_quoted = false;              // scalar: always a string
   bool is_secret = false;              // scalar: came from a reference, never to be shown
   bool is_broken = false;              // there is a complaint about it already; it stands for nothing

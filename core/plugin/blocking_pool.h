@@ -1,10 +1,9 @@
 // BlockingPool: a bounded pool of threads for work that waits.
 #pragma once
 
-#include <condition_variable>
+#include <chrono>
 #include <cstddef>
-#include <deque>
-#include <mutex>
+#include <memory>
 #include <thread>
 #include <vector>
 
@@ -12,23 +11,28 @@
 
 namespace sgw::core {
 
+// One owner has at most half of the threads and half of the queue: when all its work hangs, that of others goes on.
+//
 // Safe for concurrent use.
 class BlockingPool {
  public:
   BlockingPool(std::size_t threads, std::size_t max_queued);
-  // Runs what is queued, then joins.
+  // Runs what is queued, then joins; unless that takes more than ten seconds: what is queued is dropped then, and
+  // threads that are still inside a task are left to themselves.
   ~BlockingPool();
-  // False: too much is queued.
-  bool Run(Task task);
+  BlockingPool(const BlockingPool&) = delete;
+  BlockingPool& operator=(const BlockingPool&) = delete;
+
+  // False: too much is queued, altogether or by this owner.
+  bool Run(const void* owner, Task task);
+  // Waits until none of the owner's work runs or is queued; false: it took longer.
+  bool AwaitEnd(const void* owner, std::chrono::milliseconds timeout);
 
  private:
-  void Work();
+  struct State;
+  static void Work(State& state);
 
-  const std::size_t max_queued_;
-  std::mutex mutex_;  // Guards queue_ and is_ending_.
-  std::condition_variable changed_;
-  std::deque<Task> queue_;
-  bool is_ending_ = false;
+  const std::shared_ptr<State> state_;  // each thread holds it, too
   std::vector<std::thread> threads_;
 };
 

@@ -10,6 +10,9 @@
 namespace sgw::core {
 namespace {
 
+// What a stopped instance gave to the blocking threads ends in this time.
+constexpr auto kLongestEnd = std::chrono::seconds(10);
+
 // The file that a `use:` means: a path (it has a slash), or a library's name, '-' and '_' alike, in the first of the
 // directories that has it. NOT_FOUND says where it was looked for, and which name is the nearest.
 Result<std::string> FindLibrary(const std::string& use, const std::vector<std::string>& directories) {
@@ -83,8 +86,8 @@ Result<std::shared_ptr<Generation>> Generation::Create(const Config& config, Ins
     if (found == plugins.end()) continue;
     // Held by the step itself: it may outlast this function inside a plugin that hangs.
     const Status status =
-        services.Await(timeout, [generation, inspected = found->second, name = plugin.name,
-                                 directory = config.directory, &services](const HostServices::StepDone& done) {
+        services.AwaitStart(timeout, [generation, inspected = found->second, name = plugin.name,
+                                      directory = config.directory, &services](const HostServices::StepDone& done) {
           if (Status loaded = inspected.library->Load(HostFunctions()); !loaded.ok()) return done(std::move(loaded));
           auto instance = Instance::Create(inspected.library, name, inspected.settings, directory, services);
           if (!instance) return done(instance.status());
@@ -93,6 +96,7 @@ Result<std::shared_ptr<Generation>> Generation::Create(const Config& config, Ins
         });
     generation->places_[plugin.name] = plugin.place;
     if (status.ok()) continue;
+    if (status.code() == StatusCode::kCancelled && services.has_been_asked_to_end()) return status;
     if (services.is_control_stuck) {
       return FailedPrecondition(found->second.library->file() + ": load or create '" + plugin.name +
                                 "': " + status.message());
@@ -106,7 +110,13 @@ Result<std::shared_ptr<Generation>> Generation::Create(const Config& config, Ins
 
 Generation::~Generation() {
   Stop();
-  if (services_.is_control_stuck) {
+  for (const auto& instance : instances_) {
+    if (services_.is_control_stuck || services_.is_blocking_stuck || instance->AwaitQuiet(kLongestEnd)) continue;
+    services_.is_blocking_stuck = true;
+    spdlog::error("{}: '{}': work that it gave to the blocking threads does not end", instance->library().file(),
+                  instance->name());
+  }
+  if (services_.is_control_stuck || services_.is_blocking_stuck) {
     // Nothing of them may be touched any more: the process is about to end.
     static auto* const kept = new std::vector<std::shared_ptr<Instance>>;
     kept->insert(kept->end(), instances_.begin(), instances_.end());
@@ -123,11 +133,12 @@ Status Generation::Start(Complaints& complaints, std::chrono::milliseconds timeo
   bool is_refused = false;
   for (const auto& instance : instances_) {
     const Status status =
-        services_.Await(timeout, [instance](HostServices::StepDone done) { instance->Start(std::move(done)); });
+        services_.AwaitStart(timeout, [instance](HostServices::StepDone done) { instance->Start(std::move(done)); });
     if (status.ok()) {
       spdlog::debug("plugin {} ({}) serves", instance->name(), instance->tag().name);
       continue;
     }
+    if (status.code() == StatusCode::kCancelled && services_.has_been_asked_to_end()) return status;
     failures.emplace_back(places_[instance->name()],
                           instance->library().file() + ": start '" + instance->name() + "': " + status.message());
     is_refused =

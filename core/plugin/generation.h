@@ -29,20 +29,22 @@ InspectedPlugins InspectPlugins(const Config& config, Complaints& complaints);
 // Not to be used on the control thread: everything here waits for it.
 class Generation {
  public:
-  // Loads and creates, in the order of the configuration; each instance has `timeout` for it. Not OK: what the first
-  // that failed says: which plugin, in which phase, and why. `complaints` has all of them, each at the setting that it
-  // names or at its plugin's entry; of one that hangs, which is nobody's mistake in the file, only the status speaks.
+  // Loads and creates, in the order of the configuration; each instance has `timeout` for it. Not OK: CANCELLED, when
+  // the gateway was asked to end meanwhile; else what the first that failed says: which plugin, in which phase, and
+  // why. `complaints` has all of them, each at the setting that it names or at its plugin's entry; of one that hangs,
+  // which is nobody's mistake in the file, only the status speaks.
   static Result<std::shared_ptr<Generation>> Create(const Config& config, InspectedPlugins plugins,
                                                     HostServices& services, Complaints& complaints,
                                                     std::chrono::milliseconds timeout = std::chrono::seconds(60));
-  // Stops what was started, in reverse, and destroys. When the control thread is stuck inside a plugin, leaves
-  // everything as it is.
+  // Stops what was started, in reverse, and destroys. When a thread is stuck inside a plugin, leaves everything as it
+  // is.
   ~Generation();
   Generation(const Generation&) = delete;
   Generation& operator=(const Generation&) = delete;
 
-  // Starts every instance, up to one that hangs; each has this long. Not OK: a line for each that fails. When one of
-  // them refuses its configuration (INVALID_ARGUMENT, FAILED_PRECONDITION), all are complained about.
+  // Starts every instance, up to one that hangs; each has this long. Not OK: CANCELLED as above, or a line for each
+  // that fails. When one of them refuses its configuration (INVALID_ARGUMENT, FAILED_PRECONDITION), all are complained
+  // about.
   Status Start(Complaints& complaints, std::chrono::milliseconds timeout = std::chrono::seconds(60));
   // quiesce, stop; in reverse order. After this nothing is asked. Idempotent.
   void Stop(std::chrono::milliseconds timeout = std::chrono::seconds(30));

@@ -8,13 +8,13 @@ constexpr std::uint32_t kLeastLease = offsetof(sgw_lease, endpoint) + offsetof(s
 
 // What all kinds of answers share: Next and Status. `value` makes the answer of the kind.
 template <typename Raw, typename Value>
-PluginAnswer AnswerOf(const Raw* raw, Value value) {
+PluginAnswer AnswerOf(const InstanceLife& life, const Raw* raw, Value value) {
   if (!raw || !SGW_HAS(raw, status)) return Internal("the plugin's answer is cut short");
   switch (raw->answer) {
     case SGW_ANSWER_VALUE: return value();
     case SGW_ANSWER_NEXT: return Next{};
     case SGW_ANSWER_STATUS: {
-      Status status = StatusOf(raw->status);
+      Status status = life.WithoutSecrets(raw->status);
       if (status.ok()) return Internal("the plugin refused with an OK status");
       return status;
     }
@@ -27,14 +27,14 @@ bool Give(sgw_host* host, sgw_ask ask, PluginAnswer answer) {
 }
 
 void Auth(sgw_host* host, sgw_ask ask, const sgw_auth_answer* raw) {
-  Give(host, ask, AnswerOf(raw, [&]() -> PluginAnswer {
+  Give(host, ask, AnswerOf(*host->life, raw, [&]() -> PluginAnswer {
          if (!raw->identity || !SGW_HAS(raw->identity, headers)) return Internal("the plugin answered no identity");
          Identity identity = IdentityOf(*raw->identity);
          if (identity.subject.empty() && !identity.is_as_claimed) {
            return Internal("the plugin answered an identity without a subject");
          }
          if (SGW_HAS(raw, only_bound) && raw->only_bound) {
-           Status refusal = StatusOf(raw->only_bound);
+           Status refusal = host->life->WithoutSecrets(raw->only_bound);
            if (refusal.ok()) return Internal("the plugin answered a lapsed identity without a refusal");
            return Lapsed{std::move(identity), std::move(refusal)};
          }
@@ -43,7 +43,7 @@ void Auth(sgw_host* host, sgw_ask ask, const sgw_auth_answer* raw) {
 }
 
 void Router(sgw_host* host, sgw_ask ask, const sgw_router_answer* raw) {
-  Give(host, ask, AnswerOf(raw, [&]() -> PluginAnswer {
+  Give(host, ask, AnswerOf(*host->life, raw, [&]() -> PluginAnswer {
          if (!raw->route || !SGW_HAS(raw->route, headers)) return Internal("the plugin answered no route");
          return RouteOf(*raw->route);
        }));
@@ -66,7 +66,7 @@ void Pool(sgw_host* host, sgw_ask ask, const sgw_pool_answer* raw) {
   std::string lease_id;  // of a server that the host did not have before
   bool is_good = false;
   bool is_held = false;
-  PluginAnswer answer = AnswerOf(raw, [&]() -> PluginAnswer {
+  PluginAnswer answer = AnswerOf(*host->life, raw, [&]() -> PluginAnswer {
     // The endpoint is as long as its writer knew it; what it has must lie within the lease.
     if (!raw->lease || raw->lease->size < kLeastLease) return Internal("the plugin answered no lease");
     if (raw->lease->size < offsetof(sgw_lease, endpoint) + raw->lease->endpoint.size) {
@@ -87,23 +87,23 @@ void Pool(sgw_host* host, sgw_ask ask, const sgw_pool_answer* raw) {
 }
 
 void Discovery(sgw_host* host, sgw_ask ask, const sgw_discovery_answer* raw) {
-  Give(host, ask, AnswerOf(raw, [&]() -> PluginAnswer {
+  Give(host, ask, AnswerOf(*host->life, raw, [&]() -> PluginAnswer {
          if (!raw->snapshot) return Internal("the plugin answered no snapshot");
          return raw->snapshot->endpoints;
        }));
 }
 
 void Session(sgw_host* host, sgw_ask ask, const sgw_session_answer* raw) {
-  Give(host, ask, AnswerOf(raw, [&]() -> PluginAnswer { return BindingAnswer{TextOf(raw->binding)}; }));
+  Give(host, ask, AnswerOf(*host->life, raw, [&]() -> PluginAnswer { return BindingAnswer{TextOf(raw->binding)}; }));
 }
 
 void AnswerDone(sgw_host* host, sgw_ask ask, const sgw_status* raw) {
-  Status status = StatusOf(raw);
+  Status status = host->life->WithoutSecrets(raw);
   Give(host, ask, status.ok() ? PluginAnswer(Done()) : PluginAnswer(std::move(status)));
 }
 
 void ReportPhase(sgw_host* host, sgw_ask ask, sgw_view phase) {
-  host->services.asks.ReportPhase(*host->life, ask, PlainText(phase, 200));
+  host->services.asks.ReportPhase(*host->life, ask, host->life->Plain(phase, 200));
 }
 
 }  // namespace

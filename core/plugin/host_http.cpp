@@ -94,9 +94,12 @@ void HttpCancel(sgw_host* host, sgw_id id) { host->services.http().Cancel(id, ho
 struct WatchedSecret {
   std::string path;
   Callback callback;
+  SecretTexts& secrets;
+  std::string now{};     // since it changed for the first time
+  std::string before{};  // texts may still be about it
 
   static void Changed(void* context, const void*) {
-    const auto& self = *static_cast<const WatchedSecret*>(context);
+    auto& self = *static_cast<WatchedSecret*>(context);
     std::string why = "it has more than 64 KiB";
     auto text = ReadSmallFile(self.path, kMaxSecretBytes, why);
     if (!text) {
@@ -104,6 +107,8 @@ struct WatchedSecret {
                           self.callback.life().name, self.path, why);
     }
     while (!text->empty() && (text->back() == '\n' || text->back() == '\r')) text->pop_back();
+    self.secrets.Add(*text);
+    self.secrets.Remove(std::exchange(self.before, std::exchange(self.now, *text)));
     const sgw_view view = View(*text);
     self.callback(&view);
   }
@@ -116,7 +121,7 @@ sgw_id SecretWatch(sgw_host* host, sgw_view setting, sgw_callback raw) {
   HostServices& services = host->services;
   const std::uint64_t id = services.next_id++;
   const sgw_callback watch{WatchedSecret::Changed, [](void* self) { delete static_cast<WatchedSecret*>(self); },
-                           new WatchedSecret{file->second, std::move(callback)}};
+                           new WatchedSecret{file->second, std::move(callback), services.secrets}};
   services.callbacks.Add(id, Callback(watch, host->life));
   services.files.Watch(id, file->second);
   return id;

@@ -27,7 +27,7 @@ void Log(sgw_host* host, std::int32_t level, sgw_view text) {
   constexpr spdlog::level::level_enum kLevels[] = {spdlog::level::debug, spdlog::level::info, spdlog::level::warn,
                                                    spdlog::level::err};
   const auto own = kLevels[std::clamp(level, SGW_LOG_DEBUG + 0, SGW_LOG_ERROR + 0)];
-  if (spdlog::should_log(own)) spdlog::log(own, "{}: {}", host->life->name, PlainText(text, 16 * 1024));
+  if (spdlog::should_log(own)) spdlog::log(own, "{}: {}", host->life->name, host->life->Plain(text, 16 * 1024));
 }
 
 std::uint64_t Monotonic(sgw_host* host) {
@@ -60,12 +60,12 @@ void SnapshotRelease(sgw_host*, sgw_snapshot* snapshot) {
 
 void LeaseLost(sgw_host* host, sgw_view lease_id, sgw_view reason) {
   const auto& listener = host->services.on_lease_lost;
-  if (listener) listener(host->life->name, TextOf(lease_id), PlainText(reason, 1024));
+  if (listener) listener(host->life->name, TextOf(lease_id), host->life->Plain(reason, 1024));
 }
 
 void EndpointGone(sgw_host* host, sgw_view address, sgw_view incarnation, sgw_view reason) {
   const auto& listener = host->services.on_endpoint_gone;
-  if (listener) listener(TextOf(address), TextOf(incarnation), PlainText(reason, 1024));
+  if (listener) listener(TextOf(address), TextOf(incarnation), host->life->Plain(reason, 1024));
 }
 
 sgw_id TimerStart(sgw_host* host, std::int64_t delay_ms, sgw_callback raw) {
@@ -104,13 +104,13 @@ sgw_series* Metric(sgw_host* host, std::uint32_t type, sgw_view name, sgw_view h
     std::string label = TextOf(labels.items[i].key);
     const bool is_twice = std::any_of(all.begin(), all.end(), [&](const auto& one) { return one.first == label; });
     if (is_twice) return nullptr;
-    all.emplace_back(std::move(label), TextOf(labels.items[i].value));
+    all.emplace_back(std::move(label), host->services.secrets.Hide(TextOf(labels.items[i].value)));
   }
   const std::vector<double> upper(bounds, bounds + bound_count);
   const auto is_no_step = [](double one, double next) { return !(one < next); };  // true of a NaN as well
   if (std::adjacent_find(upper.begin(), upper.end(), is_no_step) != upper.end()) return nullptr;
-  return reinterpret_cast<sgw_series*>(
-      host->services.metrics.Get(static_cast<MetricType>(type), TextOf(name), PlainText(help, 1024), all, upper));
+  return reinterpret_cast<sgw_series*>(host->services.metrics.Get(static_cast<MetricType>(type), TextOf(name),
+                                                                  host->life->Plain(help, 1024), all, upper));
 }
 
 void MetricAdd(sgw_series* series, double amount) {
@@ -126,7 +126,8 @@ void MetricObserve(sgw_series* series, double value) {
 }
 
 std::int32_t RunBlocking(sgw_host* host, sgw_callback raw) {
-  return host->services.blocking.Run([callback = Callback(raw, host->life)] { callback(nullptr); }) ? 1 : 0;
+  const void* const owner = host->life.get();
+  return host->services.blocking.Run(owner, [callback = Callback(raw, host->life)] { callback(nullptr); }) ? 1 : 0;
 }
 
 void Probe(sgw_host* host, const sgw_endpoint* endpoint, std::int64_t timeout_ms, sgw_callback raw) {

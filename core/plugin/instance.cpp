@@ -47,10 +47,16 @@ Instance::Instance(std::shared_ptr<Library> library, std::string name, HostServi
     : library_(std::move(library)),
       name_(std::move(name)),
       services_(services),
-      host_(new sgw_host{*this, services_, std::make_shared<InstanceLife>(services_.metrics, library_->file(), name_)}),
+      host_(
+          new sgw_host{*this, services_,
+                       std::make_shared<InstanceLife>(services_.metrics, services_.secrets, library_->file(), name_)}),
       plugin_(*library_->plugin()) {}
 
 const InstanceLife& Instance::life() const { return *host_->life; }
+
+bool Instance::AwaitQuiet(std::chrono::milliseconds timeout) const {
+  return services_.blocking.AwaitEnd(host_->life.get(), timeout);
+}
 
 std::uint64_t Instance::identities_forgotten() const { return life().identities_forgotten; }
 
@@ -59,6 +65,7 @@ Result<std::unique_ptr<Instance>> Instance::Create(std::shared_ptr<Library> libr
                                                    HostServices& services) {
   std::unique_ptr<Instance> instance(new Instance(std::move(library), name, services));
   instance->host_->secret_files = settings.secret_files;
+  for (const std::string& secret : settings.secrets) services.secrets.Add(secret);
   sgw_create_args args{};
   args.size = sizeof(args);
   args.instance_name = View(instance->name_);
@@ -71,7 +78,7 @@ Result<std::unique_ptr<Instance>> Instance::Create(std::shared_ptr<Library> libr
   const auto create = [&] { instance->object_ = instance->plugin_.create(instance->host_.get(), &args, &failure); };
   const bool has_returned = instance->life().Enter("create", create, &why);
   if (instance->object_) return instance;
-  if (has_returned && !refusal.ok()) why = refusal.message();
+  if (has_returned && !refusal.ok()) why = services.secrets.Hide(refusal.message());
   return FailedPrecondition(instance->library().file() + ": create '" + name + "': " + why);
 }
 
@@ -141,7 +148,7 @@ std::string Instance::Describe() {
   if (SGW_HAS(&plugin_, describe) && plugin_.describe && state_ == State::kServing) {
     life().Enter("describe", [&] { plugin_.describe(object_, {&text, AppendText}); });
   }
-  return text.empty() ? "{}" : text;
+  return text.empty() ? "{}" : services_.secrets.HideInJson(std::move(text));
 }
 
 void Instance::Render(const std::vector<FamilySnapshot>& families, std::string& content_type, std::string& body) {

@@ -67,6 +67,9 @@ class Instance {
   void Quiesce(std::function<void(Status)> done);
   void Stop(std::function<void(Status)> done);
 
+  // Waits until none of its blocking work is left; false: it took longer. Not on the control thread.
+  bool AwaitQuiet(std::chrono::milliseconds timeout) const;
+
   // How often the plugin has said that what is remembered of its answers is void. Any thread.
   std::uint64_t identities_forgotten() const;
 

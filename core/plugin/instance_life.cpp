@@ -16,9 +16,24 @@ void InstanceLife::Count(const char* reason) const {
       .Add(1);
 }
 
+std::string InstanceLife::Plain(sgw_view text, std::size_t max_bytes) const {
+  if (!secrets_.has_any()) return PlainText(text, max_bytes);
+  // Before it is cut, which could be within a secret.
+  const std::string shown = secrets_.Hide(TextOf(text));
+  return PlainText({shown.data(), shown.size()}, max_bytes);
+}
+
+Status InstanceLife::WithoutSecrets(const sgw_status* raw) const {
+  Status status = StatusOf(raw);
+  if (status.ok() || !secrets_.has_any()) return status;
+  std::string shown = secrets_.Hide(status.message());
+  if (const auto pause = status.retry_delay()) return {status.code(), std::move(shown), RetryIn(*pause)};
+  return {status.code(), std::move(shown)};
+}
+
 void InstanceLife::Threw(const char* phase, std::string* what) const {
   Count("threw");
-  const std::string crossed = CrossedBoundary();
+  const std::string crossed = secrets_.Hide(CrossedBoundary());
   spdlog::error("{}: {} '{}': {}", file, phase, name, crossed);
   if (what) *what = crossed;
 }

@@ -1,6 +1,9 @@
 // InstanceLife: what outlives an instance of it, so that whatever comes late finds whose it was.
 #pragma once
 
+#include <sgw/abi.h>
+#include <sgw/status.h>
+
 #include <atomic>
 #include <cstdint>
 #include <mutex>
@@ -8,6 +11,7 @@
 #include <string>
 
 #include "core/plugin/crash_marker.h"
+#include "core/plugin/secret_texts.h"
 #include "core/worker/metrics_registry.h"
 
 namespace sgw::core {
@@ -15,8 +19,8 @@ namespace sgw::core {
 // Safe for concurrent use.
 class InstanceLife {
  public:
-  InstanceLife(MetricsRegistry& metrics, std::string plugin_file, std::string instance_name)
-      : file(std::move(plugin_file)), name(std::move(instance_name)), metrics_(metrics) {}
+  InstanceLife(MetricsRegistry& metrics, const SecretTexts& secrets, std::string plugin_file, std::string instance_name)
+      : file(std::move(plugin_file)), name(std::move(instance_name)), metrics_(metrics), secrets_(secrets) {}
 
   // Runs code of the plugin. A crash in it is told with its phase; what it throws is counted and goes no further.
   // False: it threw, and `what` says what.
@@ -36,6 +40,10 @@ class InstanceLife {
   // "threw", "leased_twice".
   void Count(const char* reason) const;
 
+  // What the plugin says, for people's eyes: plain, without secrets, and no longer than this.
+  std::string Plain(sgw_view text, std::size_t max_bytes) const;
+  Status WithoutSecrets(const sgw_status* status) const;
+
   const std::string file;
   const std::string name;
   std::atomic<bool> is_over{false};
@@ -50,6 +58,7 @@ class InstanceLife {
   void Threw(const char* phase, std::string* what) const;
 
   MetricsRegistry& metrics_;
+  const SecretTexts& secrets_;
 };
 
 // "an exception crossed the boundary (<what>). Rebuild it with its SDK."; in a handler.

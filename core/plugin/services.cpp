@@ -7,6 +7,8 @@ namespace sgw::core {
 namespace {
 
 constexpr auto kLongestTurn = std::chrono::seconds(10);
+constexpr auto kLookForEnd = std::chrono::milliseconds(50);
+constexpr const char* kAskedToEnd = "the gateway was asked to end while it started";
 
 std::string Shown(std::chrono::milliseconds timeout) {
   return timeout.count() % 1000 == 0 ? std::to_string(timeout.count() / 1000) + " s"
@@ -23,6 +25,15 @@ HostServices::HostServices(MetricsRegistry& registry, Worker& control_worker, Sp
       files([this](std::uint64_t id) { control.Post([this, id] { callbacks.Run(id, false); }); }) {}
 
 Status HostServices::Await(std::chrono::milliseconds timeout, std::function<void(StepDone)> step) {
+  return Await(timeout, std::move(step), false);
+}
+
+Status HostServices::AwaitStart(std::chrono::milliseconds timeout, std::function<void(StepDone)> step) {
+  if (has_been_asked_to_end()) return Cancelled(kAskedToEnd);
+  return Await(timeout, std::move(step), true);
+}
+
+Status HostServices::Await(std::chrono::milliseconds timeout, std::function<void(StepDone)> step, bool is_start) {
   constexpr const char* kLeftOut = "left out: the control thread hangs inside another plugin";
   if (is_control_stuck) return Unavailable(kLeftOut);
   struct Progress {
@@ -41,13 +52,20 @@ Status HostServices::Await(std::chrono::milliseconds timeout, std::function<void
     });
     progress->has_returned = true;
   });
-  if (future.wait_for(timeout) == std::future_status::ready) {
+  const auto deadline = std::chrono::steady_clock::now() + timeout;
+  const auto is_given_up = [&] { return is_start && progress->has_returned && has_been_asked_to_end(); };
+  const auto turn = is_start ? std::min<std::chrono::milliseconds>(timeout, kLookForEnd) : timeout;
+  auto state = future.wait_for(turn);
+  while (state != std::future_status::ready && std::chrono::steady_clock::now() < deadline && !is_given_up())
+    state = future.wait_for(turn);
+  if (state == std::future_status::ready) {
     try {
       return future.get();
     } catch (const std::future_error&) {
       return Unavailable("it was dropped without an answer");
     }
   }
+  if (is_given_up()) return Cancelled(kAskedToEnd);
   if (progress->has_returned)
     return Unavailable("it gave no answer within " + Shown(timeout) + ". See in its log what it waits for.");
   is_control_stuck = true;

@@ -32,6 +32,7 @@ const std::string kSpoken = "1.0 to 1." + std::to_string(SGW_ABI_MINOR);
 
 // How a child process that serves the fixture ends, and what it says meanwhile.
 struct Ended {
+  int code = -1;  // -1: by a signal
   int signal = 0;
   std::string said;
 };
@@ -60,8 +61,16 @@ Ended ServeInChild(
   close(pipe_ends[0]);
   int status = 0;
   waitpid(child, &status, 0);
+  ended.code = WIFEXITED(status) ? WEXITSTATUS(status) : -1;
   ended.signal = WIFSIGNALED(status) ? WTERMSIG(status) : 0;
   return ended;
+}
+
+// Ends by the stack's end.
+int FillTheStack(volatile char* above) {
+  volatile char here[4096];
+  here[0] = *above;
+  return here[0] != 0 ? 0 : FillTheStack(here) + here[1];
 }
 
 }  // namespace
@@ -396,7 +405,56 @@ TEST_CASE("a crash inside a plugin says whose code it was before the process end
     CHECK(ended.said.find("/it.so: start 'it'\n") != std::string::npos);
     CHECK(ended.signal == SIGABRT);
   }
+  SUBCASE("when its stack is full") {
+    ended = ServeInChild(tag, [](Hook& hook) {
+      hook.life = [](const std::string&, sgw_ask) -> std::int32_t {
+        char bottom = 0;
+        return FillTheStack(&bottom);
+      };
+    });
+    CHECK(ended.said.find("/it.so: start 'it'\n") != std::string::npos);
+  }
   CHECK(ended.said.find(said) != std::string::npos);
+}
+
+TEST_CASE("a plugin that calls exit() is named, and the process has not ended well") {
+  const Ended ended = ServeInChild(
+      FixtureTag(), [](Hook& hook) { hook.life = [](const std::string&, sgw_ask) -> std::int32_t { std::exit(0); }; });
+  CHECK(ended.said.find("spark-gateway: exit() was called inside a plugin: ") != std::string::npos);
+  CHECK(ended.said.find("/it.so: start 'it'\n") != std::string::npos);
+  CHECK(ended.code == 1);
+}
+
+TEST_CASE("who is asked to end while a plugin starts does not wait for it, and begins no other") {
+  PluginRig rig;
+  std::atomic<bool> is_asked{false};
+  std::vector<std::string> steps;
+  rig.hook.life = [&, answer = rig.hook.life](const std::string& step, sgw_ask ask) -> std::int32_t {
+    steps.push_back(step);
+    if (step != "start") return answer(step, ask);
+    is_asked = true;
+    return SGW_PENDING;
+  };
+  rig.services.has_been_asked_to_end = [&] { return is_asked.load(); };
+  CHECK(rig.Serve().code() == StatusCode::kCancelled);
+  CHECK(steps == std::vector<std::string>{"start", "quiesce", "stop"});
+  CHECK(rig.Serve().code() == StatusCode::kCancelled);
+  CHECK(steps.size() == 3);
+}
+
+TEST_CASE("an instance whose blocking work does not end is left alone") {
+  PluginRig rig;
+  std::promise<void> released;
+  bool is_destroyed = false;
+  rig.hook.destroy = [&] { is_destroyed = true; };
+  REQUIRE(rig.Serve().ok());
+  const sgw_callback waiting{
+      [](void* gate, const void*) { static_cast<std::promise<void>*>(gate)->get_future().wait(); }, nullptr, &released};
+  REQUIRE(rig.hook.table->run_blocking(rig.hook.host, waiting) != 0);
+  rig.generation.reset();
+  CHECK(rig.services.is_blocking_stuck);
+  CHECK_FALSE(is_destroyed);
+  released.set_value();
 }
 
 TEST_CASE("a file that is replaced on disk while it runs keeps serving, and the next load takes the new one") {

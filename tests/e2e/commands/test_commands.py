@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """The gateway's commands, ports and signals, from outside, without Spark."""
 
+import concurrent.futures
 import hashlib
 import json
 import os
@@ -17,8 +18,8 @@ import uuid
 
 from commands import BINARY, ROOT, get, make_certificate, run
 import canary
-from gateway import Gateway, static_config
-from processes import wait_until
+from gateway import IS_SANITIZED, Gateway, static_config
+from processes import Process, wait_until
 
 
 class Commands(unittest.TestCase):
@@ -120,7 +121,7 @@ pipeline:
             taken.listen()
             port = taken.getsockname()[1]
             text = (ROOT / "configs/local.yaml").read_text()
-            text = text.replace("../.local/run", folder).replace("15002", str(port)).replace("9090", str(port))
+            text = text.replace("../.local/run", folder).replace("../tools", str(ROOT / "tools")).replace("15002", str(port)).replace("9090", str(port))
             answer = self.check(text, "--deep", folder=folder)
             self.assertEqual((answer.returncode, answer.stderr), (0, ""))
             self.assertEqual(sorted(os.listdir(folder)), ["gateway.yaml"])
@@ -172,6 +173,33 @@ admin: {address: "unix:admin.sock", http: ""}
             self.assertEqual(len(lines), len(expected), lines)
             for line, wanted in zip(lines, expected):
                 self.assertRegex(line, rf"^{re.escape(path)}:{wanted}")
+
+    def test_check_deep_looks_for_what_plugins_need_and_makes_nothing(self):
+        with tempfile.TemporaryDirectory() as folder:
+            path = os.path.join(folder, "gateway.yaml")
+            pathlib.Path(path).write_text("""listeners: [{address: "127.0.0.1:0"}]
+plugins:
+  people: {use: auth_oidc, issuer: "https://127.0.0.1:1", audiences: [a], ca_file: nowhere.pem}
+  warm: {use: hot_pool_process, command: [no-such-program]}
+  warmer: {use: hot_pool_process, command: ["true"], working_directory: nowhere}
+  warmest: {use: hot_pool_process, command: ["true"], log_directory: gateway.yaml/log}
+  fine: {use: hot_pool_process, command: ["true"], log_directory: logs/of/servers}
+  trail: {use: audit_jsonl, path: nowhere/audit.jsonl}
+pipeline: [{auth: people}, {hot-pool: [warm, warmer, warmest, fine], create: true}, {audit: trail}]
+admin: {address: "unix:admin.sock", http: ""}
+""")
+            answer = run("check", "--deep", path)
+            self.assertEqual(answer.returncode, 2)
+            expected = ("3:.*: ca_file: cannot read .*/nowhere.pem: No such file or directory",
+                        r"4:.*: command\[0\]: there is no program 'no-such-program'",
+                        "5:.*: working_directory: there is no folder '.*/nowhere'",
+                        "6:.*: log_directory: '.*/gateway.yaml/log' cannot be made or written",
+                        "8:.*: path: cannot open .*/nowhere/audit.jsonl: No such file or directory")
+            lines = answer.stderr.splitlines()
+            self.assertEqual(len(lines), len(expected), lines)
+            for line, wanted in zip(lines, expected):
+                self.assertRegex(line, rf"^{re.escape(path)}:{wanted}")
+            self.assertEqual(os.listdir(folder), ["gateway.yaml"])
 
     def test_check_deep_looks_at_certificates(self):
         with tempfile.TemporaryDirectory() as folder:
@@ -453,6 +481,37 @@ class Secrets(unittest.TestCase):
             gateway.stop()
 
 
+    def test_no_complaint_of_a_plugin_shows_one(self):
+        os.environ["SGW_TEST_NAME"] = "hunter2-env"
+        self.addCleanup(os.environ.pop, "SGW_TEST_NAME")
+        with tempfile.TemporaryDirectory() as folder:
+            path = pathlib.Path(folder, "gateway.yaml")
+            path.write_text("""listeners: [{address: "127.0.0.1:0"}]
+plugins:
+  anyone: {use: auth_anonymous}
+  people: {use: auth_token, path: "${env:SGW_TEST_NAME}.yaml"}
+  tenants: {use: router_headers, namespace: "${env:SGW_TEST_NAME}-{foo}"}
+  drivers: {use: discovery_static, namespaces: {default: ["${env:SGW_TEST_NAME}"]}}
+  trail: {use: audit_jsonl, path: trail.jsonl, on_full: "${env:SGW_TEST_NAME}"}
+pipeline: [{auth: [people, anyone]}, {router: tenants}, {discovery: drivers}, {audit: trail}]
+admin: {address: "unix:admin.sock", http: ""}
+""")
+            for words in (["check", "--deep", str(path)], ["serve", "--config", str(path)]):
+                said = run(*words)
+                self.assertEqual(said.returncode, 2)
+                self.assertEqual(said.stderr.count("<secret>"), 4, said.stderr)
+                self.assertNotIn("hunter2", said.stderr)
+
+    def test_an_address_is_none_to_those_who_ask_for_servers(self):
+        os.environ["SGW_TEST_NAME"] = "hunter2-env"
+        self.addCleanup(os.environ.pop, "SGW_TEST_NAME")
+        gateway = Gateway(static_config("${env:SGW_TEST_NAME}:1"))
+        self.addCleanup(gateway.close)
+        shown = json.dumps(gateway.ask("endpoints")) + gateway.log_tail(1000)
+        self.assertIn("<secret>:1", shown)
+        self.assertNotIn("hunter2", shown)
+        self.assertEqual(gateway.stop(), 0)
+
     def test_one_that_is_shown_is_noticed(self):
         shown = canary.keep("hunter2-" + uuid.uuid4().hex)
         self.addCleanup(canary.forget, shown)
@@ -493,15 +552,80 @@ class ServeTo(unittest.TestCase):
             self.assertEqual(process.wait(60), 0)
 
 
-class Stuck(unittest.TestCase):
+def ill_config(how, **more):
+    """A gateway whose plugin `trail` goes wrong in this way; see ill_plugin.cpp."""
+    return static_config("127.0.0.1:1", plugins={
+        "drivers": {"use": "discovery_static", "namespaces": {"default": ["127.0.0.1:1"]}},
+        "trail": {"use": "audit_ill", "how": how}}, pipeline=[{"discovery": "drivers"}, {"audit": "trail"}], **more)
+
+
+class IllPlugins(unittest.TestCase):
+    def serve(self, how):
+        """The process of `serve` that is not expected to serve, and its log."""
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        path = pathlib.Path(folder.name, "gateway.yaml")
+        config = ill_config(how, listeners=[{"address": "127.0.0.1:0", "open": True}],
+                            admin={"address": "unix:admin.sock", "http": ""})
+        path.write_text(json.dumps(config))
+        process = Process([BINARY, "serve", "--config", str(path)], f"{folder.name}/log")
+        self.addCleanup(lambda: process.is_running() and process.stop(signal.SIGKILL))
+        return process
+
     def test_a_plugin_that_hangs_does_not_keep_the_gateway_from_ending(self):
-        gateway = Gateway(static_config("127.0.0.1:1", plugins={
-            "drivers": {"use": "discovery_static", "namespaces": {"default": ["127.0.0.1:1"]}},
-            "trail": {"use": "audit_stuck"}}, pipeline=[{"discovery": "drivers"}, {"audit": "trail"}]))
+        busy = Gateway(ill_config("blocking work hangs"))
+        self.addCleanup(busy.close)
+        gateway = Gateway(ill_config("timer hangs"))
         self.addCleanup(gateway.close)
         wait_until(lambda: "this timer never returns" in gateway.log_tail(), 30, "the plugin to hang")
-        self.assertEqual(gateway.stop(seconds=60), 1)
-        self.assertIn("a plugin hangs, so the end is not an orderly one", gateway.log_tail())
+        with concurrent.futures.ThreadPoolExecutor() as ends:
+            self.assertEqual(list(ends.map(lambda one: one.stop(seconds=90), (gateway, busy))), [1, 1])
+        for one in (gateway, busy):
+            self.assertIn("a plugin hangs, so the end is not an orderly one", one.log_tail())
+        self.assertIn("'trail': work that it gave to the blocking threads does not end", busy.log_tail())
+
+    def test_a_gateway_that_is_asked_to_end_while_it_starts_does(self):
+        process = self.serve("start waits")
+        process.wait_for_line("this start never ends", 30)
+        self.assertEqual(process.stop(signal.SIGTERM, 30), 0)
+        self.assertIn("SIGTERM: ending before it served", process.log())
+        self.assertNotIn("listening", process.log())
+
+    def test_one_that_ends_the_process_is_not_good(self):
+        for how, said in (("exit", "exit() was called inside a plugin: "), ("quick exit", "creating the plugins ended")):
+            with tempfile.TemporaryDirectory() as folder:
+                path = pathlib.Path(folder, "gateway.yaml")
+                path.write_text(json.dumps(ill_config(how, listeners=[{"address": "127.0.0.1:0", "open": True}],
+                                                      admin={"address": "unix:admin.sock", "http": ""})))
+                answer = run("check", "--deep", str(path))
+                self.assertEqual((answer.returncode, answer.stdout), (2, ""), how)
+                self.assertIn(said, answer.stderr)
+                self.assertIn("creating the plugins ended their process: one of them exits", answer.stderr)
+        self.assertEqual(self.exit_code_of("exit"), 1)
+
+    def exit_code_of(self, how):
+        process = self.serve(how)
+        wait_until(lambda: not process.is_running(), 30, "the end of the start")
+        return process.stop()
+
+    @unittest.skipIf(IS_SANITIZED, "a sanitizer says it in its own words")
+    def test_one_that_has_used_up_its_stack_is_named(self):
+        process = self.serve("timer recurses")
+        wait_until(lambda: not process.is_running(), 30, "the end of the gateway")
+        self.assertRegex(process.log(), r"spark-gateway: crashed inside a plugin: \S+/audit_ill\.so: callback 'trail'")
+        self.assertEqual(process.stop(), -signal.SIGSEGV)
+        gateway = Gateway(ill_config("record recurses"))
+        self.addCleanup(gateway.close)
+        subprocess.run(["curl", "-s", "--http2-prior-knowledge", "-H", "content-type: application/grpc", "-H", "te: trailers",
+                        "--data-binary", "", f"http://{gateway.address}/a.B/C"], check=False, capture_output=True, timeout=60)
+        wait_until(lambda: not gateway.is_running(), 30, "the end of the gateway")
+        self.assertRegex(gateway.log_tail(), r"spark-gateway: crashed inside a plugin: \S+/audit_ill\.so: record 'trail'")
+
+    def test_what_a_plugin_needs_and_does_not_find_is_not_the_configurations_fault(self):
+        process = self.serve("start is unavailable")
+        wait_until(lambda: not process.is_running(), 30, "the end of the start")
+        self.assertIn("start 'trail': what it needs does not answer", process.log())
+        self.assertEqual(process.stop(), 1)
 
 
 if __name__ == "__main__":

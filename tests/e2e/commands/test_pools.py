@@ -13,6 +13,7 @@ import uuid
 
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent / "spark"))
+import canary  # noqa: E402
 from gateway import BINARY, POOL_STEPS, TENANTS, Gateway  # noqa: E402
 from processes import wait_until, with_environment  # noqa: E402
 
@@ -83,8 +84,36 @@ class Pools(unittest.TestCase):
         target = self.serve(["sh", "-c", "echo [$SGW_E2E_SECRET] [$GIVEN]; exit 3"],
                             environment={"GIVEN": "to ${env:SGW_E2E_SECRET}"})
         wait_until(lambda: "Its last lines:" in self.pool(target)["last_error"], 20, "a failure")
-        self.assertIn("[] [to hunter2]", self.pool(target)["last_error"])
+        self.assertIn("[] [to <secret>]", self.pool(target)["last_error"])
         self.assertEqual(target.stop(), 0)
+
+    def test_a_secret_that_a_command_prints_reaches_nobody(self):
+        secret = canary.keep(f"sesame-{uuid.uuid4()}")
+        self.addCleanup(canary.forget, secret)
+        os.environ["SGW_E2E_SECRET"] = secret
+        self.addCleanup(os.environ.pop, "SGW_E2E_SECRET")
+        # Of the second line, the plugin keeps what ends within the secret.
+        target = self.serve(["sh", "-c", "echo no entry with $PW; printf '%0140d%s\\n' 0 $PW; exit 3"], namespaces=[], size=0,
+                            environment={"PW": "${env:SGW_E2E_SECRET}"})
+        request = pathlib.Path(target.folder, "request")
+        message = b"\x0a\x24" + str(uuid.uuid4()).encode() + b"\x12\x07\x0a\x05alice"
+        request.write_bytes(b"\0" + len(message).to_bytes(4, "big") + message)
+        heard = subprocess.run(["curl", "-sS", "--http2-prior-knowledge", "-D", "-", "-H", "content-type: application/grpc",
+                                "-H", "te: trailers", "--data-binary", f"@{request}",
+                                f"http://{target.address}/spark.connect.SparkConnectService/Config"],
+                               check=True, capture_output=True, text=True, timeout=60).stdout
+        shown = {"the caller's status": heard, "the pool": self.pool(target)["last_error"], "the log": target.log_tail(1000)}
+        for where, text in shown.items():
+            self.assertIn("no entry with <secret>", text, where)
+            self.assertIn("0<secret>...", text, where)
+            self.assertNotIn("sesame", text, where)
+        table = subprocess.run([BINARY, "pools", "--admin", f"unix:{target.folder}/admin.sock"], check=True, capture_output=True,
+                               text=True, timeout=20).stdout
+        self.assertIn("<secret>", table)
+        self.assertEqual(target.stop(), 0)
+        written = pathlib.Path(target.folder, "canary.jsonl").read_text()
+        self.assertIn("<secret>", written)
+        self.assertNotIn("sesame", table + written)
 
     def test_a_command_that_is_killed_is_said_to_be(self):
         target = self.serve(["sh", "-c", "kill -9 $$"])
