@@ -19,7 +19,9 @@ void Write(const YAML::Node& node, JsonWriter& json) {
   if (node.IsMap()) {
     json.BeginObject();
     for (const auto& one : node) {
-      if (one.first.Scalar() != "use") Write(one.second, json.Key(one.first.Scalar()));
+      // The authorities of a cluster are in its pods alone.
+      if (one.first.Scalar() != "use" && one.first.Scalar() != "ca_file")
+        Write(one.second, json.Key(one.first.Scalar()));
     }
     json.EndObject();
   } else if (node.IsSequence()) {

@@ -1,7 +1,11 @@
 #include "provider.h"
 
 #include <algorithm>
+#include <cerrno>
 #include <charconv>
+#include <cstring>
+#include <fstream>
+#include <stdexcept>
 #include <utility>
 
 namespace sgw::plugins {
@@ -72,7 +76,11 @@ Provider::Provider(ProviderSettings settings, Host& host)
       failed_(host.MakeCounter("spark_gateway_auth_oidc_refreshes_total", "Requests for the provider's keys.",
                                {{"result", "failed"}})),
       count_(host.MakeGauge("spark_gateway_auth_oidc_keys", "Keys of the provider that can be used.")),
-      proxy_(settings_.proxy) {}
+      proxy_(settings_.proxy) {
+  const std::string ca_file = settings_.ca_file.empty() ? "" : host.Path(settings_.ca_file);
+  if (!ca_file.empty() && !std::ifstream(ca_file).is_open())
+    throw std::runtime_error("ca_file: cannot read " + ca_file + ": " + std::strerror(errno));
+}
 
 void Provider::Start(Completion<Status> done) {
   started_ = std::move(done);
@@ -225,7 +233,7 @@ void Provider::Fail(const Status& why) {
   if (!was_failing) host_.Warn("the keys of " + settings_.issuer + " cannot be had: " + why.message());
   if (is_starting_ && failures_ >= kTriesAtStart) {
     is_starting_ = false;
-    started_(FailedPrecondition("the keys of " + settings_.issuer + " cannot be had: " + why.message()));
+    started_(Unavailable("the keys of " + settings_.issuer + " cannot be had: " + why.message()));
   }
   const auto doubled = kFirstPause * (1 << std::min(failures_ - 1, 6));
   if (is_starting_) return Finish(doubled, false);
