@@ -93,9 +93,14 @@ bool IsIn(const std::vector<std::string>* names, std::string_view name) {
 
 bool IsGrpcPath(std::string_view path) {
   if (path.size() > 1024 || !path.starts_with('/')) return false;
-  const auto slash = path.rfind('/');
-  if (slash == 0 || slash + 1 == path.size()) return false;
-  return std::all_of(path.begin(), path.end(), [](char c) { return c > ' ' && c < '\x7f' && c != '?' && c != '#'; });
+  const auto slash = path.find('/', 1);
+  if (slash == std::string_view::npos) return false;
+  const auto is_name = [](std::string_view name) {
+    return !name.empty() && name != "." && name != ".." && std::all_of(name.begin(), name.end(), [](char c) {
+      return c > ' ' && c < '\x7f' && std::string_view("/?#%\\;").find(c) == std::string_view::npos;
+    });
+  };
+  return is_name(path.substr(1, slash - 1)) && is_name(path.substr(slash + 1));
 }
 
 std::optional<HttpRefusal> CheckRequest(const HeaderBlock& headers) {

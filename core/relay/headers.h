@@ -47,7 +47,8 @@ struct ForwardFacts {
 // request a gRPC one, and what HTTP/2 does not take is left out.
 HeaderBlock ForwardedHead(const HeaderBlock& received, const ForwardFacts& facts);
 
-// A :path's parts are fit for records and metrics: printable, bounded.
+// A :path is /package.Service/Method, with parts that are fit for records and metrics: printable, bounded. One of which
+// a driver might make another service's than is read here (by dots, escapes, empty parts) is none.
 bool IsGrpcPath(std::string_view path);
 
 }  // namespace sgw::core

@@ -165,6 +165,39 @@ TEST_CASE("what HTTP/2 does not take is left out of a plugin's edits") {
   CHECK(head.Get("x-ok") == "\tü");
 }
 
+TEST_CASE("no spelling of a service's path passes for another service") {
+  for (const char* path :
+       {"/spark.connect.SparkConnectService/Config", "/grpc.testing.TestService/UnaryCall", "/a/b"}) {
+    CHECK_MESSAGE(IsGrpcPath(path), path);
+  }
+  for (const char* path : {"//spark.connect.SparkConnectService/Config",
+                           "/./spark.connect.SparkConnectService/Config",
+                           "/x/../spark.connect.SparkConnectService/Config",
+                           "/spark%2Econnect.SparkConnectService/Config",
+                           "/spark.connect.SparkConnectService//Config",
+                           "/spark.connect.SparkConnectService/Config/",
+                           "/spark.connect.SparkConnectService/./Config",
+                           "/spark.connect.SparkConnectService/Config/x",
+                           "/spark.connect.SparkConnectService/Config;x",
+                           "/spark.connect.SparkConnectService\\Config",
+                           "/spark.connect.SparkConnectService\\x/Config",
+                           "/spark.connect.SparkConnectService/Conf%69g",
+                           "/spark.connect.SparkConnectService/",
+                           "/spark.connect.SparkConnectService",
+                           "/./Config",
+                           "/../Config",
+                           "/a/.",
+                           "/a/..",
+                           "/",
+                           "//",
+                           "",
+                           "spark.connect.SparkConnectService/Config",
+                           "/spark.connect.SparkConnectService/Config?x",
+                           "/spark.connect.SparkConnectService/Config#x"}) {
+    CHECK_FALSE_MESSAGE(IsGrpcPath(path), path);
+  }
+}
+
 TEST_CASE("no close of a driver's stream becomes DEADLINE_EXCEEDED") {
   for (std::uint32_t code = 0; code < 20; ++code) {
     for (const CloseReason reason : {CloseReason::kEnded, CloseReason::kPeerReset, CloseReason::kLocalReset,
