@@ -200,7 +200,10 @@ void StreamPair::BeginAnswer(const HeaderBlock& head, std::string_view body) {
   ContinueAnswer(body);
 }
 
-void StreamPair::ContinueAnswer(std::string_view body) { client_->SendData(Piece::Copy(body)); }
+void StreamPair::ContinueAnswer(std::string_view body) {
+  bytes_to_client_ += body.size();
+  client_->SendData(Piece::Copy(body));
+}
 
 void StreamPair::EndAnswer(HeaderBlock trailers, StatusCode code) {
   outcome_ = {code, {}, {}};
