@@ -62,6 +62,8 @@ Gateway::Gateway(Config config, InspectedPlugins plugins, Spawner* spawner)
   budget_.limit = static_cast<std::size_t>(config_.limits.buffer_bytes);
   services_.exposure = ExposureOf(config_);
   services_.secret_variables = config_.secret_variables;
+  services_.on_listed = [this](const std::vector<Endpoint>& endpoints) { endpoints_.List(endpoints); };
+  services_.on_unlisted = [this](const std::vector<Endpoint>& endpoints) { endpoints_.Unlist(endpoints); };
 }
 
 Gateway::~Gateway() {

@@ -49,13 +49,16 @@ sgw_snapshot* SnapshotMake(sgw_host* host, const sgw_endpoint* endpoints, std::u
     Endpoint endpoint = EndpointOf(*reinterpret_cast<const sgw_endpoint*>(at));
     if (!endpoint.address.empty()) list.push_back(std::move(endpoint));
   }
+  if (host->services.on_listed) host->services.on_listed(list);
   if (host->services.on_snapshot) host->services.on_snapshot(list);
   snapshot->endpoints = std::make_shared<const std::vector<Endpoint>>(std::move(list));
   return snapshot;
 }
 
-void SnapshotRelease(sgw_host*, sgw_snapshot* snapshot) {
-  if (snapshot && --snapshot->count == 0) delete snapshot;
+void SnapshotRelease(sgw_host* host, sgw_snapshot* snapshot) {
+  if (!snapshot || --snapshot->count > 0) return;
+  if (host->services.on_unlisted) host->services.on_unlisted(*snapshot->endpoints);
+  delete snapshot;
 }
 
 void LeaseLost(sgw_host* host, sgw_view lease_id, sgw_view reason) {

@@ -75,6 +75,9 @@ struct HostServices {
       on_endpoint_gone;
   // A discovery has published these.
   std::function<void(const std::vector<Endpoint>&)> on_snapshot;
+  // A snapshot of these was made, and later: its discovery has let go of it. Set before the first instance is made.
+  std::function<void(const std::vector<Endpoint>&)> on_listed;
+  std::function<void(const std::vector<Endpoint>&)> on_unlisted;
 
  private:
   Status Await(std::chrono::milliseconds timeout, std::function<void(StepDone)> step, bool is_start);

@@ -58,6 +58,28 @@ void EndpointTable::Sweep() {
   sweep_at_ = std::max<std::size_t>(64, 2 * states_.size());
 }
 
+void EndpointTable::List(const std::vector<Endpoint>& endpoints) {
+  const std::lock_guard lock(mutex_);
+  for (const Endpoint& endpoint : endpoints) ++listed_[EndpointKey(endpoint.address, endpoint.incarnation)];
+}
+
+void EndpointTable::Unlist(const std::vector<Endpoint>& endpoints) {
+  std::vector<const Endpoint*> withdrawn;
+  decltype(on_withdrawn_) tell;
+  {
+    const std::lock_guard lock(mutex_);
+    for (const Endpoint& endpoint : endpoints) {
+      const auto at = listed_.find(EndpointKey(endpoint.address, endpoint.incarnation));
+      if (at == listed_.end() || --at->second > 0) continue;
+      listed_.erase(at);
+      withdrawn.push_back(&endpoint);
+    }
+    if (!withdrawn.empty()) tell = on_withdrawn_;
+  }
+  if (!tell) return;
+  for (const Endpoint* endpoint : withdrawn) tell(endpoint->address, endpoint->incarnation);
+}
+
 void EndpointTable::Bind(const std::string& address, const std::string& incarnation) {
   auto state = Of(address, incarnation);
   const std::lock_guard lock(mutex_);
@@ -65,13 +87,15 @@ void EndpointTable::Bind(const std::string& address, const std::string& incarnat
 }
 
 void EndpointTable::Unbind(const std::string& address, const std::string& incarnation) {
+  decltype(on_withdrawn_) tell;
   {
     const std::lock_guard lock(mutex_);
     const auto at = bound_.find(EndpointKey(address, incarnation));
     if (at == bound_.end() || --at->second->bound > 0) return;
     bound_.erase(at);
+    tell = on_withdrawn_;
   }
-  if (on_withdrawn_) on_withdrawn_(address, incarnation);
+  if (tell) tell(address, incarnation);
 }
 
 void EndpointTable::Reached(EndpointState& state) {

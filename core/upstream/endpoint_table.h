@@ -88,16 +88,21 @@ class EndpointTable {
 
   // Before the first call; null: nobody listens.
   void SetListener(EndpointListener* listener) { listener_ = listener; }
-  // Told when the last session has left an endpoint and its connections are not needed; see UpstreamPools.
+  // Told when the connections of an endpoint are not needed, unless sessions are bound to it; see UpstreamPools.
   void SetWithdrawn(std::function<void(const std::string& address, const std::string& incarnation)> on_withdrawn) {
+    const std::lock_guard lock(mutex_);
     on_withdrawn_ = std::move(on_withdrawn);
   }
 
   // The state of an endpoint; it stays known while somebody holds it.
   std::shared_ptr<EndpointState> Of(const std::string& address, const std::string& incarnation);
 
+  // Discoveries have these from now on, or no longer: what each List said one Unlist takes back. An endpoint that none
+  // has any more, and no session, is withdrawn: its connections take no more streams, and close when they have none.
+  void List(const std::vector<Endpoint>& endpoints);
+  void Unlist(const std::vector<Endpoint>& endpoints);
   // A session lives there from now on, or no longer; each Bind has one Unbind. An endpoint that had sessions and has
-  // none is withdrawn: connections without streams close.
+  // none is withdrawn, too.
   void Bind(const std::string& address, const std::string& incarnation);
   void Unbind(const std::string& address, const std::string& incarnation);
 
@@ -123,10 +128,11 @@ class EndpointTable {
 
   const Clock& clock_;
   EndpointListener* listener_ = nullptr;
-  std::function<void(const std::string&, const std::string&)> on_withdrawn_;
   mutable std::mutex mutex_;  // Guards all below.
+  std::function<void(const std::string&, const std::string&)> on_withdrawn_;
   std::unordered_map<std::string, std::weak_ptr<EndpointState>> states_;
   std::unordered_map<std::string, std::shared_ptr<EndpointState>> bound_;
+  std::unordered_map<std::string, int> listed_;                               // in how many snapshots
   std::unordered_map<std::string, std::shared_ptr<EndpointState>> refusing_;  // and those that did when last used
   std::atomic<std::size_t> refusing_count_{0};                                // written under the mutex
   std::size_t sweep_at_ = 64;

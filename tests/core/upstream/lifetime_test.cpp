@@ -73,6 +73,51 @@ TEST_CASE("when the last session has left an endpoint its connections close, bus
   REQUIRE(driver.WaitFor([&] { return driver.ended == 2; }));
 }
 
+TEST_CASE("an endpoint that no discovery has any more is withdrawn, unless sessions are bound to it") {
+  Caller busy, done;
+  RawDriver driver({});
+  PoolRig rig({}, Clock::Real(), 2);
+  const std::vector<Endpoint> before = {{.address = driver.address}, {.address = "127.0.0.1:1"}};
+  const std::vector<Endpoint> after = {{.address = driver.address}};
+  rig.table.List(before);
+  REQUIRE(rig.Get(busy, driver.address, 0).ok());
+  REQUIRE(rig.Get(done, driver.address, 1).ok());
+  rig.End(done, 1);
+  rig.table.List(after);
+  rig.table.Unlist(before);
+  rig.On([] {}, 1);
+  CHECK(driver.ended == 0);
+  rig.table.Bind(driver.address, "");
+  rig.table.Unlist(after);
+  rig.On([] {}, 1);
+  CHECK(driver.ended == 0);
+  rig.table.List(after);
+  rig.table.Unlist(after);
+  rig.On([] {}, 1);
+  CHECK(driver.ended == 0);
+  rig.table.Unbind(driver.address, "");
+  REQUIRE(driver.WaitFor([&] { return driver.ended == 1; }));
+  rig.End(busy, 0);
+  REQUIRE(driver.WaitFor([&] { return driver.ended == 2; }));
+}
+
+TEST_CASE("without sessions, what no discovery has any more is withdrawn, and running streams finish") {
+  Caller busy, done;
+  RawDriver driver({});
+  PoolRig rig({}, Clock::Real(), 2);
+  const std::vector<Endpoint> listed = {{.address = driver.address}};
+  rig.table.List(listed);
+  REQUIRE(rig.Get(busy, driver.address, 0).ok());
+  REQUIRE(rig.Get(done, driver.address, 1).ok());
+  rig.End(done, 1);
+  rig.table.Unlist(listed);
+  REQUIRE(driver.WaitFor([&] { return driver.ended == 1; }));
+  rig.On([] {}, 0);
+  CHECK(!busy.stream.is_closed);
+  rig.End(busy, 0);
+  REQUIRE(driver.WaitFor([&] { return driver.ended == 2; }));
+}
+
 TEST_CASE("an endpoint that has sessions again is not withdrawn") {
   Caller a, b;
   RawDriver driver({});
