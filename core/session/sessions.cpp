@@ -122,6 +122,7 @@ void Sessions::Stop() {
   if (std::exchange(is_stopped_, true)) return;
   services_.OnControl([this] { sweep_.Cancel(); });
   table_->servers().Stop(table_->store().is_durable());
+  if (!table_->store().is_durable()) table_->EndAll("the gateway was stopped");
   table_->store().Flush();
 }
 

@@ -81,7 +81,8 @@ class Sessions {
 
   // Nothing more is placed: who waits for a server is refused, and servers that nobody has claimed go back. What is
   // bound is kept for the next process when there is a journal, which is written to its end; otherwise it goes back,
-  // too. While the workers and the control thread still run.
+  // too: its sessions have ended, and observers have heard of that when this returns. While the workers and the control
+  // thread still run.
   void Stop();
 
  private:

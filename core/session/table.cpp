@@ -184,7 +184,9 @@ Status SessionTable::Insert(const EntryPtr& session, const CallFacts* facts) {
   {
     Shard& shard = ShardOf(*session);
     const std::lock_guard lock(shard.mutex);
-    // With the lock: whoever is refused for it finds it here.
+    // With the lock: EndAll sees it, or it sees that.
+    if (is_stopped_) return Unavailable("The gateway is being stopped.", RetryIn(5s));
+    // Whoever is refused for it finds it here.
     if (!session->hold) {
       Status taken = Allowance::Take(AllowanceOf(session->route), Limited::kSessions, session->hold);
       if (!taken.ok()) return taken;
@@ -302,6 +304,18 @@ void SessionTable::EndLost(const EntryPtr& session) {
                                           "SparkSession.builder.getOrCreate() again, then your set-up cells."),
                 .outcome = LeaseOutcome::kLost,
                 .cuts_streams = true});
+}
+
+void SessionTable::EndAll(const std::string& reason) {
+  is_stopped_ = true;
+  for (Shard& shard : shards_) {
+    std::vector<EntryPtr> all;
+    {
+      const std::lock_guard lock(shard.mutex);
+      all.assign(shard.sessions.begin(), shard.sessions.end());
+    }
+    for (const EntryPtr& session : all) End(session, {.event = SGW_RECORD_SESSION_CLOSED, .reason = reason});
+  }
 }
 
 void SessionTable::Bury(const std::string& key, const Status& refusal) {

@@ -117,6 +117,8 @@ class SessionTable {
   bool End(const EntryPtr& session, const Ending& ending,
            const std::function<bool(const SessionEntry&)>& is_still_due = {});
   void EndLost(const EntryPtr& session);
+  // Every one of them, and none is made any more. Their streams are ended by whoever has them.
+  void EndAll(const std::string& reason);
 
   void Restore();
   // Control thread.
@@ -174,6 +176,7 @@ class SessionTable {
   Limits limits_;
   mutable std::array<Shard, 32> shards_;
   std::atomic<std::int64_t> count_{0};
+  std::atomic<bool> is_stopped_{false};
   std::atomic<std::int64_t> written_{0};
   std::mutex graves_mutex_;         // Guards graves_.
   std::deque<std::string> graves_;  // keys of tombstones in the store, oldest first

@@ -304,6 +304,27 @@ TEST_CASE("an operator ends a session, of the subject that is named where severa
   CHECK(Once(rig, "Config", kS1) == "pool1:1");
 }
 
+TEST_CASE("a gateway that stops ends its sessions and says so, unless they are written down") {
+  const TempDir dir;
+  std::string state;
+  std::vector<std::string> ends = {"operation_ended " + kS1 + " " + kOp + ": the gateway was stopped",
+                                   "session_closed " + kS1 + ": the gateway was stopped"};
+  SUBCASE("without a journal") {}
+  SUBCASE("with one") {
+    state = "sessions: {state: " + dir.path() + "/sessions}\n";
+    ends.clear();
+  }
+  SessionsRig rig(kPools + "  - audit: audit1\n", state);
+  rig.PoolGives("pool1");
+  Caller running(rig, "ExecutePlan", kS1, {.operation_id = kOp});
+  REQUIRE(running.status().ok());
+  running.Drop();
+  rig.sessions->Stop();
+  ends.insert(ends.begin(), "session_opened " + kS1);
+  CHECK(rig.script("audit1").seen() == ends);
+  CHECK(rig.sessions->List().size() == (state.empty() ? 0 : 1));
+}
+
 TEST_CASE("tombstones are forgotten after a day") {
   SessionsRig rig;
   rig.PoolGives("pool1");
