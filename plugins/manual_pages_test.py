@@ -48,6 +48,14 @@ class ManualPages(unittest.TestCase):
             page = (folder / "README.md").read_text().split("\n## Metrics\n")[1]
             self.assertFalse({name for name in names if name not in page}, folder.name)
 
+    def test_every_field_of_an_audit_line_is_on_its_page_in_its_order(self):
+        folder = HERE / "audit_jsonl"
+        code = sources(folder).split("LineOf(const Record& record) {")[1].split("\n}\n")[0]
+        written = re.findall(r'(?:text|Member|Key)\("(\w+)"', code)
+        self.assertGreater(len(written), 20)
+        page = (folder / "README.md").read_text().split("Fields, where they apply: `")[1]
+        self.assertEqual(page.split("`")[0].split(), written)
+
     def test_every_metric_of_the_core_is_on_the_page_of_what_shows_it(self):
         text = "".join(path.read_text() for path in sorted((HERE.parent / "core").rglob("*.cpp")))
         names = set(re.findall(r'"(spark_gateway_\w+)"', text))

@@ -23,12 +23,12 @@ struct CallContext {
   std::shared_ptr<const Identity> identity;  // after auth; with is_as_claimed until the claim was filled in
   Status only_bound;  // not OK: the identity is good only for the sessions that it has; other calls end with this
   std::shared_ptr<const Route> route = NoRoute();  // after the router; never null
+  std::shared_ptr<const Endpoint> home;            // where the call's session lives; null: that is not known
   std::string refused_by;  // instance name of the step that ended the call, or a word of the core's
 
   // What the client said, once it was read.
   std::string session_id;
   std::string operation_id;
-  std::string client_type;
 };
 
 // Six hex digits that are unlikely to be seen twice in a day's log; not a secret.

@@ -41,7 +41,8 @@ class RecordOf {
     raw_.environment = View(context.route->environment);
     raw_.session_id = View(context.session_id);
     raw_.operation_id = View(context.operation_id);
-    raw_.client_type = View(context.client_type);
+    raw_.client_type = View(facts.client_type);
+    if (context.home) raw_.endpoint = View(context.home->address);
     raw_.refused_by = View(context.refused_by);
   }
   RecordOf(const RecordOf&) = delete;

@@ -21,6 +21,7 @@ struct CallFacts {
   HeaderBlock headers;  // as received, with pseudo-headers
   std::shared_ptr<const core::TlsPeer> tls;
   WallTime received{};
+  std::string client_type;  // as the first message says, once it was read; only records have it
 
   std::string_view method() const { return headers.Get(":path"); }
   std::string_view authority() const { return headers.Get(":authority"); }

@@ -130,7 +130,7 @@ void Call::ReadFirstMessage() {
   fields_ = *std::move(fields);
   context_.session_id = fields_.session_id;
   context_.operation_id = fields_.operation_id;
-  context_.client_type = fields_.client_type;
+  context_.facts->client_type = fields_.client_type;
   if (const Status claim = FillClaim(context_.identity, fields_.user_id); !claim.ok()) return RefuseBy(claim, "auth");
   Begin([this] {
     return home_.relay().sessions()->Place(context_, fields_, *method_,
@@ -153,7 +153,6 @@ void Call::OnPlaced(Result<Placement> placement) {
   reply_.emplace(*method_);
   if (method_->method != SparkMethod::kExecutePlan || !pipeline_->has_admission()) return OnAdmitted(Status());
   admission_.emplace(SGW_RECORD_OPERATION_STARTED, context_);
-  admission_->raw().endpoint = View(ticket_->endpoint().address);
   Begin([this] { return pipeline_->Admit(admission_->raw(), [this](const Status& status) { OnAdmitted(status); }); });
 }
 

@@ -35,8 +35,10 @@ void Call::RecordEvent(std::uint32_t event) {
   if (!pipeline_->has_observers()) return;
   RecordOf record(event, context_);
   sgw_record& raw = record.raw();
-  raw.endpoint = View(endpoint().address.empty() && ticket_ ? ticket_->endpoint().address : endpoint().address);
-  if (event != SGW_RECORD_OPERATION_STARTED) {
+  if (!endpoint().address.empty()) raw.endpoint = View(endpoint().address);
+  if (event == SGW_RECORD_OPERATION_STARTED) {
+    raw.refused_by = {};
+  } else {
     raw.code = static_cast<decltype(raw.code)>(outcome().code);
     raw.message = View(outcome().message);
     raw.bytes_from_client = bytes_from_client();

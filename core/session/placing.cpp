@@ -245,7 +245,7 @@ void Placing::Take() {
     const Status status = table_.CheckClone(entered_.session, fields_.new_session_id);
     if (!status.ok()) return Refuse(status, "session");
   }
-  context_.route = route_;
+  TellHome();
   const auto ticket = std::make_shared<SessionTicket>(table_, entered_.session, route_, context_.facts, method_,
                                                       fields_, std::move(hold));
   if (!table_.Attach(*ticket)) {
@@ -256,11 +256,18 @@ void Placing::Take() {
   Finish(Placement{ticket});
 }
 
+// Records of the call say where its session lives, also those of a refusal.
+void Placing::TellHome() {
+  context_.route = route_;
+  context_.home = entered_.session->server->endpoint();
+}
+
 void Placing::LeaveSession() {
   if (entered_.session) table_.Leave(std::exchange(entered_.session, nullptr));
 }
 
 void Placing::Refuse(const Status& status, const char* by) {
+  if (entered_.session) TellHome();
   LeaveSession();
   if (context_.refused_by.empty()) context_.refused_by = by;
   Finish(status);

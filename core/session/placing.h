@@ -37,6 +37,7 @@ class Placing final : public std::enable_shared_from_this<Placing> {
   Status CheckLimits(Hold& hold);
   Status CountCall();
   void TooMany(const Status& status);
+  void TellHome();
   void LeaveSession();
   void Refuse(const Status& status, const char* by);
   void Finish(Result<Placement> result);

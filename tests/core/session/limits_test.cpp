@@ -192,8 +192,12 @@ TEST_CASE("an operation counts until it has ended, and a call that dies before h
   };
   Caller running(rig, "ExecutePlan", kS1, {.operation_id = kOp});
   CHECK(running.server() == "a:1");
-  CHECK(IsRefused(Once(rig, "ExecutePlan", kS1, {.operation_id = kS2}),
-                  "You have as many as you may have: 1 running operation at a time."));
+  Caller refused(rig, "ExecutePlan", kS1, {.operation_id = kS2});
+  CHECK(IsRefused(refused.server(), "You have as many as you may have: 1 running operation at a time."));
+  // Its record says where its session lives.
+  CHECK(refused.context().route->namespace_ == running.context().route->namespace_);
+  REQUIRE(refused.context().home);
+  CHECK(refused.context().home->address == "a:1");
   CHECK(Once(rig, "Config", kS1) == "a:1");
   SUBCASE("complete") {
     running.Finish();
