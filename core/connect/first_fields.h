@@ -6,6 +6,7 @@
 #include <string>
 #include <string_view>
 
+#include "core/connect/field_scanner.h"
 #include "core/connect/methods.h"
 
 namespace sgw::core {
@@ -20,6 +21,7 @@ struct FirstFields {
   bool is_reattachable = false;   // ExecutePlan
   bool is_release_all = false;    // ReleaseExecute
   bool allows_reconnect = false;  // ReleaseSession
+  bool is_whole = false;          // all of the message was read
 };
 
 // How much of the first message is held before it is read.
@@ -32,6 +34,29 @@ std::size_t WantedBytes(std::string_view framed);
 // INVALID_ARGUMENT: no session_id there, or it is not a UUID, or the bytes are not a message. UNIMPLEMENTED:
 // compressed.
 Result<FirstFields> ReadFirstFields(const MethodFacts& facts, std::string_view framed);
+
+// Takes the fields of a first message as a scanner finds them. For sources of this room.
+class FirstReader final : public FieldScanner::Visitor {
+ public:
+  explicit FirstReader(const MethodFacts& facts) : facts_(facts) {}
+
+  const char* OnMessage(std::uint8_t flags, std::uint32_t length) override;
+  std::string* OnField(std::uint32_t number, WireType type, std::uint64_t size, const char** refusal) override;
+  void OnValue(std::uint32_t number, std::uint64_t value) override;
+  void OnMessageEnd() override { fields.is_whole = true; }
+
+  FirstFields fields;
+  bool has_session = false;
+  bool is_in_user = false;  // the user_context is longer than what was read
+  bool is_compressed = false;
+
+ private:
+  void OnSpecial(std::uint64_t value);
+
+  const MethodFacts& facts_;
+  std::string capture_;
+  bool is_wanted_ = false;  // the field that is being read
+};
 
 bool IsUuid(std::string_view text);
 

@@ -30,14 +30,20 @@ const char* RequestStamper::OnMessage(std::uint8_t flags, std::uint32_t length) 
 
 std::string* RequestStamper::OnField(std::uint32_t number, WireType type, std::uint64_t size, const char** refusal) {
   if (number <= 2 && type != WireType::kLength) *refusal = "session_id or user_context of a wrong type";
-  if (number != 1) return nullptr;
+  if (number != 1) return first_ && number > 2 ? first_->OnField(number, type, size, refusal) : nullptr;
   session_id_.clear();
   is_foreign_ = is_foreign_ || size != StampedSession().size();
   return is_foreign_ ? nullptr : &session_id_;
 }
 
-void RequestStamper::OnValue(std::uint32_t number, std::uint64_t) {
+void RequestStamper::OnValue(std::uint32_t number, std::uint64_t value) {
   if (number == 1 && session_id_ != StampedSession()) is_foreign_ = true;
+  if (first_ && number > 2) first_->OnValue(number, value);
+}
+
+void RequestStamper::OnMessageEnd() {
+  is_message_ended_ = true;
+  if (first_) first_->OnMessageEnd();
 }
 
 // A stamp begins with session_id, whose length takes one byte.
@@ -65,6 +71,8 @@ Status RequestStamper::Feed(std::string_view bytes, Sink& sink) {
     }
     if (is_message_ended_) {
       is_message_ended_ = false;
+      if (first_) sink.First(first_->fields);
+      first_.reset();
       sink.Stamp(stamp_);
     }
   }

@@ -13,11 +13,13 @@
 #include <sgw/status.h>
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
 
 #include "core/connect/field_scanner.h"
+#include "core/connect/first_fields.h"
 
 namespace sgw::core {
 
@@ -36,10 +38,15 @@ class RequestStamper : private FieldScanner::Visitor {
     virtual void Prefix(std::string_view bytes) = 0;
     // Bytes that the client did not send.
     virtual void Stamp(std::string_view bytes) = 0;
+    // What the first message said behind its user, when that was asked for: it is whole, and its stamp follows.
+    virtual void First(const FirstFields&) {}
   };
 
   // As MakeStamp() gives it.
   explicit RequestStamper(std::string stamp) : stamp_(std::move(stamp)) {}
+
+  // Before the first Feed: the first message is read to its end, for Sink::First. The facts outlive this.
+  void ReadFirst(const MethodFacts& facts) { first_.emplace(facts); }
 
   // Stamps the next part of the stream. Not OK: the rest must never be sent.
   Status Feed(std::string_view bytes, Sink& sink);
@@ -50,13 +57,14 @@ class RequestStamper : private FieldScanner::Visitor {
   const char* OnMessage(std::uint8_t flags, std::uint32_t length) override;
   std::string* OnField(std::uint32_t number, WireType type, std::uint64_t size, const char** refusal) override;
   void OnValue(std::uint32_t number, std::uint64_t) override;
-  void OnMessageEnd() override { is_message_ended_ = true; }
+  void OnMessageEnd() override;
   std::string_view StampedSession() const;
 
   FieldScanner scanner_;
   const std::string stamp_;
-  std::string session_id_;  // of the field that is being read
-  std::string prefix_;      // set when one is to be written
+  std::string session_id_;            // of the field that is being read
+  std::string prefix_;                // set when one is to be written
+  std::optional<FirstReader> first_;  // until the first message has passed
   bool is_message_ended_ = false;
   bool is_compressed_ = false;
   bool is_foreign_ = false;  // a message named another session

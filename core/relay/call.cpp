@@ -159,9 +159,29 @@ void Call::OnPlaced(Result<Placement> placement) {
 void Call::OnAdmitted(const Status& status) {
   ++asked_;
   if (!status.ok()) return RefuseBy(status, "audit");
+  is_beginning_ = true;
+  if (fields_.is_whole) {
+    BeginOperation();
+  } else {
+    // What says which operation it is may stand behind the plan.
+    request().ReadFirst(*method_, [this](const FirstFields& fields) {
+      Learn(fields);
+      BeginOperation();
+    });
+  }
+  Connect(ticket_->endpoint());
+}
+
+void Call::Learn(const FirstFields& fields) {
+  context_.operation_id = fields.operation_id;
+  context_.facts->client_type = fields.client_type;
+  ticket_->Learn(fields);
+}
+
+void Call::BeginOperation() {
+  is_beginning_ = false;
   ticket_->BeginOperation();
   if (method_->method == SparkMethod::kExecutePlan) RecordEvent(SGW_RECORD_OPERATION_STARTED);
-  Connect(ticket_->endpoint());
 }
 
 void Call::RouteAlone() {

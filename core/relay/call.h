@@ -66,6 +66,8 @@ class Call final : public StreamPair, public boost::intrusive::list_base_hook<> 
   void ReadFirstMessage();
   void OnPlaced(Result<Placement> placement);
   void OnAdmitted(const Status& status);
+  void Learn(const FirstFields& fields);
+  void BeginOperation();
   void RouteAlone();
   void FindServer();
   void OnFound(const Result<Found>& found);
@@ -85,7 +87,8 @@ class Call final : public StreamPair, public boost::intrusive::list_base_hook<> 
   Awaits awaits_ = Awaits::kNothing;
   const Status peer_status_;
   HealthMethod health_ = HealthMethod::kNone;
-  bool is_watching_ = false;  // the gateway's health, and was told of it
+  bool is_watching_ = false;   // the gateway's health, and was told of it
+  bool is_beginning_ = false;  // admitted; its operation begins when the first message is whole
   bool has_operation_ended_ = false;
   std::unique_ptr<Run> run_;
   unsigned asked_ = 0;

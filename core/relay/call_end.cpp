@@ -23,9 +23,12 @@ void Call::OnDone() {
 
 void Call::LetGoOfSession() {
   if (!ticket_) return;
+  // The driver never had the message to run it. It was admitted all the same, and is told of.
+  const bool is_cut_short = is_beginning_;
+  if (is_cut_short) BeginOperation();
   has_operation_ended_ = ticket_->Finished({.code = outcome().code,
                                             .is_driver_answer = is_driver_answer(),
-                                            .was_sent = request().was_sent(),
+                                            .was_sent = request().was_sent() && !is_cut_short,
                                             .has_result_complete = reply_ && reply_->has_result_complete(),
                                             .operation_id = reply_ ? reply_->operation_id() : ""});
   ticket_.reset();

@@ -9,6 +9,11 @@ void RequestSide::StampWith(std::string stamp) {
   stamper_.emplace(std::move(stamp));
 }
 
+void RequestSide::ReadFirst(const MethodFacts& facts, std::function<void(const FirstFields&)> on_first) {
+  on_first_ = std::move(on_first);
+  stamper_->ReadFirst(facts);
+}
+
 Status RequestSide::Add(Piece piece) {
   if (!stamper_) {
     Send(std::move(piece));

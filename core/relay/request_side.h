@@ -5,6 +5,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
@@ -18,6 +19,9 @@ class RequestSide : private RequestStamper::Sink {
  public:
   // Before the first Add: every message gets this stamp.
   void StampWith(std::string stamp);
+  // After that: `on_first` is told once what the first message said, when all of it is here and before the driver can
+  // have it. The facts outlive this.
+  void ReadFirst(const MethodFacts& facts, std::function<void(const FirstFields&)> on_first);
   bool is_stamped() const { return stamper_.has_value(); }
 
   // The client sent this. Not OK: it must not go on, nor anything after it.
@@ -45,9 +49,11 @@ class RequestSide : private RequestStamper::Sink {
   void Pass(std::size_t offset, std::size_t size) override;
   void Prefix(std::string_view bytes) override;
   void Stamp(std::string_view bytes) override;
+  void First(const FirstFields& fields) override { on_first_(fields); }
   void Send(Piece piece);
 
   std::optional<RequestStamper> stamper_;
+  std::function<void(const FirstFields&)> on_first_;
   Piece stamp_;
   Stream* stream_ = nullptr;
   const Piece* passing_ = nullptr;  // what the stamper reads just now

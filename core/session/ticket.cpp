@@ -14,16 +14,21 @@ SessionTicket::SessionTicket(SessionTable& table, std::shared_ptr<SessionEntry> 
       route_(std::move(route)),
       facts_(std::move(facts)),
       method_(method),
-      operation_id_(fields.operation_id),
-      is_reattachable_(fields.is_reattachable),
-      is_release_all_(fields.is_release_all),
-      allows_reconnect_(fields.allows_reconnect),
       hold_(std::move(hold)),
-      worker_(*Worker::Current()) {}
+      worker_(*Worker::Current()) {
+  Learn(fields);
+}
 
 SessionTicket::~SessionTicket() { Finished({}); }
 
 const Route& SessionTicket::route() const { return *route_; }
+
+void SessionTicket::Learn(const FirstFields& fields) {
+  operation_id_ = fields.operation_id;
+  is_reattachable_ = fields.is_reattachable;
+  is_release_all_ = fields.is_release_all;
+  allows_reconnect_ = fields.allows_reconnect;
+}
 
 void SessionTicket::BeginOperation() {
   const bool is_start = method_.method == SparkMethod::kExecutePlan;

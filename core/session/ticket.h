@@ -47,6 +47,8 @@ class SessionTicket : public std::enable_shared_from_this<SessionTicket>, public
   // Called at most once, when the session has ended under the stream: an operator did that, or its server is lost. The
   // stream is to end with this status.
   void OnCut(std::function<void(const Status&)> on_cut) { on_cut_ = std::move(on_cut); }
+  // The first message was longer than what was read of it before: this is all that it says.
+  void Learn(const FirstFields& fields);
   // The call may go to the driver: an operation that it starts, or listens to, runs from now on.
   void BeginOperation();
   // CloneSession: the new session lives on the same server, and shares its lease. Before the answer goes to the client.
@@ -66,10 +68,10 @@ class SessionTicket : public std::enable_shared_from_this<SessionTicket>, public
   const std::shared_ptr<const SessionRoute> route_;
   const std::shared_ptr<const CallFacts> facts_;
   const MethodFacts& method_;
-  const std::string operation_id_;
-  const bool is_reattachable_;
-  const bool is_release_all_;
-  const bool allows_reconnect_;
+  std::string operation_id_;
+  bool is_reattachable_ = false;
+  bool is_release_all_ = false;
+  bool allows_reconnect_ = false;
   Hold hold_;
   Worker& worker_;
   std::function<void(const Status&)> on_cut_;

@@ -1,16 +1,18 @@
 #!/usr/bin/env python3
 """Processes that stop, start again or hold their breath: the driver, and the gateway itself under load."""
 
+import json
 import os
+import pathlib
 import signal
 import tempfile
 import threading
 import unittest
 import uuid
 
-from parts import messages_of, metrics, spark_gateway
+from parts import field, messages_of, metrics, spark_gateway
 from processes import wait_until
-from rig import INTERNAL, OK, STREAM, UNARY, UNAVAILABLE
+from rig import INTERNAL, OK, STREAM, UNARY, UNAVAILABLE, Kind
 from scripted import Scripted, twice_or_moved
 from spark_client import SparkClient
 from wire import Wire
@@ -167,6 +169,60 @@ class Restarts(unittest.TestCase):
         left = {one["session_id"] for one in self.gateway.ask("sessions")["sessions"]}
         self.assertEqual(left, {client.session for client in clients})
         wait_until(self.is_idle, 30, "nothing left over")
+
+    def test_a_server_that_is_taken_out_of_its_file_keeps_its_calls_and_no_connection(self):
+        self.stand(2)
+        gone, stays = self.drivers
+        servers = pathlib.Path(self.folder, "servers.yaml")
+
+        def tell(*drivers):
+            new = servers.with_suffix(".new")
+            new.write_text(json.dumps({"default": [driver.address for driver in drivers]}), encoding="utf-8")
+            new.rename(servers)
+
+        def connections():
+            return {one["address"]: int(one["connections"]) for one in gateway.ask("endpoints")["endpoints"]}
+        tell(gone)
+        folder = os.path.join(self.folder, "relay")
+        os.mkdir(folder)
+        # Nobody is asked who they are, so no call has a session.
+        gateway = spark_gateway(folder, "", plugins={"drivers": {"use": "discovery_file", "path": str(servers)}},
+                                pipeline=[{"discovery": "drivers"}])
+        self.addCleanup(gateway.close)
+        with Wire(gateway.address) as wire:
+            running = STREAM.begin(wire, str(uuid.uuid4()), "responses=2; after=1; hang")
+            wire.wait(running, lambda response: response.data)
+            tell(stays)
+
+            def is_told():
+                with Wire(gateway.address) as other:
+                    self.assertEqual(other.wait(UNARY.begin(other, str(uuid.uuid4()))).code, OK)
+                return stays.ended("Config")
+            wait_until(is_told, 30, "calls to go to the other one")
+            self.assertEqual(connections()[gone.address], 1)
+            self.assertFalse(wire.streams[running].is_over)
+            wire.reset(running)
+        wait_until(lambda: not connections().get(gone.address), 30, "the connection to be closed")
+        self.assertEqual(connections()[stays.address], 1)
+
+    def test_what_is_left_when_a_gateway_stops_without_a_journal_has_its_end_on_record(self):
+        for size in (100, 200_000):
+            with self.subTest(plan_bytes=size):
+                self.stand()
+                session, operation = str(uuid.uuid4()), str(uuid.uuid4())
+                # Its id, and that it may be come back to, stand behind the plan.
+                rest = field(3, "p" * size) + field(4, "test") + field(5, field(1, b"\x08\x01")) + field(6, operation)
+                paused = self.call(Kind("ExecutePlan", "responses=6; cut=2", (rest,)), session)
+                self.assertEqual((paused.code, len(messages_of(paused.data))), (OK, 2))
+                wait_until(self.is_idle, 30, "the stream to have ended")
+                [listed] = self.gateway.ask("sessions")["sessions"]
+                self.assertEqual(int(listed["operations"]), 1)
+                self.gateway.stop()
+                lines = map(json.loads, pathlib.Path(self.folder, "canary.jsonl").read_text(encoding="utf-8").splitlines())
+                self.assertEqual(
+                    [(line["event"], line.get("operation"), line.get("reason")) for line in lines if line["event"] != "call_ended"],
+                    [("session_opened", None, None), ("operation_started", operation, None),
+                     ("operation_ended", operation, "the gateway was stopped"), ("session_closed", None, "the gateway was stopped")])
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@
 
 #include <google/protobuf/stubs/logging.h>
 
+#include <algorithm>
 #include <array>
 #include <memory>
 
@@ -84,6 +85,28 @@ void CheckStamped(const Message& prototype, const std::string& sent, const std::
   Require(before->SerializeAsString() == after->SerializeAsString(), "all else is what the client sent");
 }
 
+// What was read of a first message, but for whom it names.
+void CheckFields(const Method& method, const FirstFields& read, const Message& message) {
+  const auto agree = [](const std::string& ours, const std::string& theirs, std::size_t most) {
+    return theirs.size() > most || ours == theirs;
+  };
+  Require(agree(read.client_type, Field{message, "client_type"}.Text(), 256), "both read the same client_type");
+  if (method.path.find("Execute") != std::string_view::npos) {
+    Require(agree(read.operation_id, Field{message, "operation_id"}.Text(), 128), "both read the same operation_id");
+  }
+  if (method.path.ends_with("ExecutePlan")) {
+    const auto& options = static_cast<const spark::connect::ExecutePlanRequest&>(message).request_options();
+    const bool is_reattachable = std::any_of(options.begin(), options.end(),
+                                             [](const auto& one) { return one.reattach_options().reattachable(); });
+    Require(read.is_reattachable || !is_reattachable, "a reattachable operation is known as one");
+  }
+  Require(agree(read.new_session_id, Field{message, "new_session_id"}.Text(), 4096), "both read the new session_id");
+  Require(read.has_observed_id || Field{message, "client_observed_server_side_session_id"}.Text().empty(),
+          "an observed session is seen");
+  Require(read.is_release_all == Field{message, "release_all"}.is_set(), "both read the same release_all");
+  Require(read.allows_reconnect == Field{message, "allow_reconnect"}.Flag(), "both read the same allow_reconnect");
+}
+
 void CheckFirstFields(const Method& method, std::string_view stream) {
   const auto read = ReadFirstFields(FactsOf(method.path), stream.substr(0, kMaxHeldBytes));
   const Messages messages = Unframed(stream);
@@ -93,18 +116,14 @@ void CheckFirstFields(const Method& method, std::string_view stream) {
   const auto& context = static_cast<const spark::connect::UserContext&>(Field{*message, "user_context"}.Inner());
   Require(read->session_id == Field{*message, "session_id"}.Text(), "both read the same session_id");
   Require(read->user_id == context.user_id(), "both read the same user");
-  const auto agree = [](const std::string& ours, const std::string& theirs, std::size_t most) {
-    return theirs.size() > most || ours == theirs;
-  };
-  Require(agree(read->client_type, Field{*message, "client_type"}.Text(), 256), "both read the same client_type");
-  if (method.path.find("Execute") != std::string_view::npos) {
-    Require(agree(read->operation_id, Field{*message, "operation_id"}.Text(), 128), "both read the same operation_id");
-  }
-  Require(agree(read->new_session_id, Field{*message, "new_session_id"}.Text(), 4096), "both read the new session_id");
-  Require(read->has_observed_id || Field{*message, "client_observed_server_side_session_id"}.Text().empty(),
-          "an observed session is seen");
-  Require(read->is_release_all == Field{*message, "release_all"}.is_set(), "both read the same release_all");
-  Require(read->allows_reconnect == Field{*message, "allow_reconnect"}.Flag(), "both read the same allow_reconnect");
+  CheckFields(method, *read, *message);
+}
+
+// The same, as it is read while the message passes, whatever its size.
+void CheckPassed(const Method& method, const std::vector<FirstFields>& read, const Messages& got) {
+  Require(read.size() == (got.messages.empty() ? 0 : 1), "the first message is read once, when it is whole");
+  const std::unique_ptr<Message> message(method.request.New());
+  if (!read.empty() && message->ParseFromString(got.messages[0])) CheckFields(method, read[0], *message);
 }
 
 // Whatever a driver answers is taken in, in pieces as in one.
@@ -130,6 +149,8 @@ void Check(fuzz::Input input) {
 
   Stamped whole(stamp);
   Stamped pieces(stamp);
+  whole.stamper.ReadFirst(FactsOf(method.path));
+  pieces.stamper.ReadFirst(FactsOf(method.path));
   const Status status = whole.Send(stream);
   const Status status_of_pieces = pieces.Send(stream, piece_size);
   Require(status.code() == status_of_pieces.code(), "a stream is judged alike, however it is cut");
@@ -146,6 +167,8 @@ void Check(fuzz::Input input) {
     CheckStamped(method.request, sent.messages[i], got.messages[i], user, name);
   }
   CheckFirstFields(method, stream);
+  CheckPassed(method, whole.first, got);
+  CheckPassed(method, pieces.first, got);
   CheckReplies(method, stream, piece_size);
 }
 

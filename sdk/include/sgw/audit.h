@@ -15,7 +15,9 @@ class Audit : public Plugin {
  public:
   // Keeps a copy of what it needs and returns.
   virtual void Write(const Record& record) = 0;
-  // May this operation start? Anything but OK refuses it with that status. Asked only with the capability.
+  // May this operation start? Anything but OK refuses it with that status. Asked only with the capability, before its
+  // plan goes to the server; what a client says behind a plan of over 32 KiB (operation_id, client_type) is empty here,
+  // and is in the record of the start, which is written when all of the message has come.
   virtual void Admit(const Record& record, Completion<Status> done) {
     static_cast<void>(record);
     done(Status());

@@ -45,6 +45,24 @@ TEST_CASE("the first message says who asks for which session") {
   CHECK(more->has_observed_id);
 }
 
+TEST_CASE("no way of saying it hides that an operation is reattachable") {
+  const std::string begin = Text(1, kSession) + Text(2, "");
+  const std::string yes = Text(1, Number(1, 1));
+  CHECK_FALSE(Read("ExecutePlan", begin + Text(5, Text(1, Number(1, 0))))->is_reattachable);
+  CHECK(Read("ExecutePlan", begin + Text(5, yes) + Text(5, Text(1, "")))->is_reattachable);
+  CHECK(Read("ExecutePlan", begin + Text(5, yes + Text(1, "")))->is_reattachable);
+  CHECK(Read("ExecutePlan", begin + Text(5, yes + Text(15, std::string(5'000, 'x'))))->is_reattachable);
+}
+
+TEST_CASE("a message that was not read to its end is not taken for whole") {
+  const std::string message = Text(1, kSession) + Text(2, "") + Text(3, std::string(kMaxHeldBytes, 'p'));
+  CHECK(Read("ExecutePlan", message)->is_whole);
+  const std::string framed = Framed(message);
+  const auto held = ReadFirstFields(Named("ExecutePlan"), framed.substr(0, WantedBytes(framed)));
+  REQUIRE(held.has_value());
+  CHECK_FALSE(held->is_whole);
+}
+
 TEST_CASE("what only one method has is read there") {
   auto release = Begun<spark::connect::ReleaseExecuteRequest>();
   release.mutable_release_until()->set_response_id("r");
@@ -95,7 +113,7 @@ TEST_CASE("a field of another type than its own says nothing") {
   CHECK(Read("ReleaseSession", begin + Number(4, 1) + Text(4, "no"))->allows_reconnect);
   const std::string reattachable = Text(5, Text(1, Number(1, 1)));
   CHECK(Read("ExecutePlan", begin + reattachable + Number(5, 0))->is_reattachable);
-  CHECK_FALSE(Read("ExecutePlan", begin + reattachable + Text(5, Text(1, "")))->is_reattachable);
+  CHECK_FALSE(Read("ExecutePlan", begin + Number(5, 1))->is_reattachable);
 }
 
 TEST_CASE("a large plan behind the session does not matter") {

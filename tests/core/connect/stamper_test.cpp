@@ -50,6 +50,35 @@ TEST_CASE("the driver reads the verified names and keeps the extensions") {
   }
 }
 
+TEST_CASE("what stands behind a plan of any size is read when the first message has passed") {
+  const MethodFacts& facts = FactsOf(std::string(kSparkConnectPrefix) + "ExecutePlan");
+  spark::connect::ExecutePlanRequest request;
+  request.set_session_id(kSession);
+  request.set_plan(std::string(100'000, 'p'));
+  request.set_client_type("python");
+  request.set_operation_id("the first");
+  request.add_request_options()->mutable_reattach_options()->set_reattachable(true);
+  // The last of what is repeated counts, and of options one that says so.
+  const std::string first = Framed(request.SerializeAsString() + Text(5, "") + Text(6, "the operation"));
+  const std::string second = Framed(Text(1, kSession) + Text(6, "no longer") + Text(4, "read"));
+  for (const std::size_t size : {std::size_t{1}, std::size_t{4096}, std::string::npos}) {
+    Stamped driver(kStamp);
+    driver.stamper.ReadFirst(facts);
+    REQUIRE(driver.Send(first + second, size).ok());
+    REQUIRE(driver.first.size() == 1);
+    CHECK(driver.first[0].is_whole);
+    CHECK(driver.first[0].client_type == "python");
+    CHECK(driver.first[0].operation_id == "the operation");
+    CHECK(driver.first[0].is_reattachable);
+    CHECK(driver.stamps == 2);
+  }
+  // Nothing is said of a message that is not whole.
+  Stamped driver(kStamp);
+  driver.stamper.ReadFirst(facts);
+  CHECK_FALSE(driver.Send(first.substr(0, first.size() - 1)).ok());
+  CHECK(driver.first.empty());
+}
+
 TEST_CASE("a message that names no session gets that of the call") {
   Stamped driver(kStamp);
   CHECK(driver.Send(Framed("") + Framed(Text(5, "chunk"))).ok());

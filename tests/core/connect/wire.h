@@ -64,6 +64,7 @@ struct Stamped : RequestStamper::Sink {
     sent.append(bytes);
     ++stamps;
   }
+  void First(const FirstFields& fields) override { first.push_back(fields); }
 
   // Feeds the stream in pieces of that size, then ends it.
   Status Send(std::string_view stream, std::size_t piece_size = std::string::npos) {
@@ -79,6 +80,7 @@ struct Stamped : RequestStamper::Sink {
   std::string_view piece;
   std::string sent;
   int stamps = 0;
+  std::vector<FirstFields> first;  // as often as it was told
 };
 
 }  // namespace sgw::core

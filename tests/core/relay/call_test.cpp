@@ -373,7 +373,9 @@ TEST_CASE("observers hear of operations, refusals and ends; an audit may refuse 
   options.has_audit = true;
   const std::string complete = Framed(Field(1, kSession) + Field(12, "op-1") + Field(14, ""));
   GatewayRig rig([&](Recorder& stream) { EndWith(stream, complete); }, options);
-  Recorder run, refused, denied;
+  Recorder run, refused, denied, config;
+  rig.Call(config, "Config", "bob", Request("bob", Field(4, "jvm")));
+  CHECK(rig.CodeOf(config) == "0");
   rig.Call(run, "ExecutePlan", "alice", Request("alice"));
   CHECK(rig.CodeOf(run) == "0");
   rig.Call(denied, "ExecutePlan", "mallory", Request("mallory"));
@@ -382,14 +384,57 @@ TEST_CASE("observers hear of operations, refusals and ends; an audit may refuse 
   CHECK(rig.CodeOf(refused) == "7");
 
   const std::string path = "/spark.connect.SparkConnectService/ExecutePlan";
-  const auto lines = rig.Audit(7);
+  const auto lines = rig.Audit(8);
   const auto has = [&](const std::string& line) { return std::find(lines.begin(), lines.end(), line) != lines.end(); };
+  CHECK(
+      has("session_opened /spark.connect.SparkConnectService/Config by=bob refused_by= code=OK operation= client=jvm"));
   CHECK(has("operation_started " + path + " by=alice refused_by= code=OK operation="));
   CHECK(has("operation_ended " + path + " by=alice refused_by= code=OK operation=op-1"));
   CHECK(has("call_ended " + path + " by=alice refused_by= code=OK operation=op-1"));
   CHECK(has("call_refused " + path + " by=mallory refused_by=audit code=FAILED_PRECONDITION operation="));
   CHECK(has("call_refused " + path + " by= refused_by=people code=PERMISSION_DENIED operation="));
-  CHECK(rig.driver.served.size() == 1);
+  CHECK(rig.driver.served.size() == 2);
+}
+
+TEST_CASE("an operation behind a plan of any size is known by its id, and pauses as any other") {
+  GatewayRig::Options options;
+  options.has_audit = true;
+  // The first stream ends before the operation does.
+  GatewayRig rig([](Recorder& stream) { EndWith(stream, Framed(Field(1, kSession) + Field(12, "op-1"))); }, options);
+  const std::string plan = std::string("\x1a\x80\x80\x04", 4) + std::string(65'536, 'p');
+  const std::string request =
+      Request("alice", plan + Field(5, Field(1, "\x08\x01")) + Field(6, "op-1") + Field(4, "jvm"));
+  const std::string path = "/spark.connect.SparkConnectService/";
+  SUBCASE("sent whole") {
+    Recorder run, again;
+    rig.Call(run, "ExecutePlan", "alice", request);
+    CHECK(rig.CodeOf(run) == "0");
+    auto lines = rig.Audit(3);
+    CHECK(rig.sessions->List().at(0).operations == 1);
+    CHECK(std::count(
+              lines.begin(), lines.end(),
+              "operation_started " + path + "ExecutePlan by=alice refused_by= code=OK operation=op-1 client=jvm") == 1);
+    CHECK(std::none_of(lines.begin(), lines.end(), [](const auto& one) { return one.starts_with("operation_ended"); }));
+    // It is ended by the stream that releases it.
+    rig.Call(again, "ReleaseExecute", "alice", Request("alice", Field(3, "op-1") + Field(5, "")));
+    CHECK(rig.CodeOf(again) == "0");
+    lines = rig.Audit(5);
+    CHECK(rig.sessions->List().at(0).operations == 0);
+    CHECK(std::count(lines.begin(), lines.end(),
+                     "operation_ended " + path + "ReleaseExecute by=alice refused_by= code=OK operation=op-1") == 1);
+  }
+  SUBCASE("never whole") {
+    Recorder run;
+    rig.Call(run, "ExecutePlan", "alice", request.substr(0, request.size() - 1), false);
+    while (rig.driver.served.empty()) rig.OnClient([] {});
+    CHECK(rig.sessions->List().at(0).operations == 0);
+    rig.OnClient([&] { run.stream->Reset(ErrorCode::kCancel); });
+    const auto lines = rig.Audit(4);
+    REQUIRE(lines.size() == 4);
+    CHECK(lines[1].starts_with("operation_started "));
+    CHECK(lines[2].starts_with("operation_ended "));
+    CHECK(rig.sessions->List().at(0).operations == 0);
+  }
 }
 
 TEST_CASE("a drain lets calls finish, counts them, and takes no new streams") {

@@ -22,7 +22,9 @@ class TestAudit : public sgw::Audit {
     const std::lock_guard lock(mutex_);
     file_ << sgw::EventName(record.event) << ' ' << record.method << " by=" << record.subject
           << " refused_by=" << record.refused_by << " code=" << sgw::CodeName(record.code)
-          << " operation=" << record.operation_id << '\n';
+          << " operation=" << record.operation_id;
+    if (!record.client_type.empty()) file_ << " client=" << record.client_type;
+    file_ << '\n';
     file_ << std::flush;
     ids_ << record.call_id << ' ' << record.traceparent << '\n' << std::flush;
   }
