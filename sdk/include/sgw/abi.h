@@ -7,6 +7,8 @@
  *  - One symbol is exported by a plugin: `sgw_plugin_entry`. Everything else is reached through tables of functions.
  *  - Tables and structs begin with their `size` in bytes as the writer knew it. Members are only ever appended. A reader
  *    looks at a member only when `size` covers it (SGW_HAS); a member that is not covered has its documented default.
+ *    sgw_view, sgw_views, sgw_pair, sgw_pairs, sgw_callback, sgw_failure, sgw_header_edits, sgw_metric_series,
+ *    sgw_metric_family and sgw_text_sink have no `size`: they never grow.
  *  - A new major version may break these promises; a new minor version may only append.
  *  - A view is {pointer, length} of bytes that belong to whoever passed it and live until the function returns, unless
  *    the member says otherwise. Text is UTF-8 and not NUL-terminated. An empty view may have a null pointer.
@@ -431,9 +433,15 @@ typedef struct sgw_session_answer {
 typedef struct sgw_session_store_ops {
   uint32_t size;
   uint32_t reserved;
+  /* All on workers, many at once, and answered with answer_session. Keys (at most 256 bytes) and bindings (16 KiB) are
+   * opaque bytes of the host's: the plugin copies what it keeps. A binding ends `ttl_ms` after its last bind or touch. */
+  /* Binds unless something is bound. The answer is what is bound afterwards: this binding, or the earlier one. */
   int32_t (*bind_if_absent)(sgw_instance*, sgw_view key, sgw_view binding, int64_t ttl_ms, sgw_ask);
+  /* The answer is what is bound, or Next. */
   int32_t (*look_up)(sgw_instance*, sgw_view key, sgw_ask);
+  /* Begins the time to live anew. The answer is the binding, or Next: it has ended. */
   int32_t (*touch)(sgw_instance*, sgw_view key, int64_t ttl_ms, sgw_ask);
+  /* Ends the binding. The answer is the one that was removed, or Next: there was none. */
   int32_t (*remove)(sgw_instance*, sgw_view key, sgw_ask);
 } sgw_session_store_ops;
 
