@@ -45,6 +45,9 @@ struct Fixture {
     on_ask = std::move(answer);
     return plugin.Authenticate(AnyCall());
   }
+  double Misuse(const std::string& reason) const {
+    return host.Metric("spark_gateway_plugin_answer_misuse_total", {{"reason", reason}});
+  }
   TestHost host;
   PluginUnderTest plugin{host, Linked<Puppet>()};
 };
@@ -73,6 +76,33 @@ TEST_CASE_FIXTURE(Fixture, "answers that make no sense refuse the call") {
             .code() == StatusCode::kInternal);
 }
 
+TEST_CASE_FIXTURE(Fixture, "a promise that is dropped is counted, unless nobody wanted the answer or it came") {
+  const auto drop = [](const AuthCall& call) -> AuthAnswer {
+    auto [pending, later] = call.Defer<AuthAnswer>();
+    return pending;
+  };
+  CHECK(Ask(drop).now().status().code() == StatusCode::kInternal);
+  CHECK(Misuse("never") == 1);
+
+  Kept kept;
+  const auto ask = [&](const AuthCall& call) { return kept.Ask(call); };
+  Ask(ask).Cancel();
+  kept.done.reset();
+  const auto answered = Ask(ask);
+  (*kept.done)(Next{});
+  kept.done.reset();
+  const auto stopped = Ask(ask);
+  CHECK(plugin.Stop().Wait().ok());
+  kept.done.reset();
+  CHECK(stopped.now().status().code() == StatusCode::kUnavailable);
+  CHECK(Misuse("never") == 1);
+  CHECK(Misuse("twice") == 0);
+
+  on_stop = [](const Completion<Status>&) {};
+  CHECK(plugin.Stop().Wait().code() == StatusCode::kInternal);
+  CHECK(Misuse("never") == 2);
+}
+
 TEST_CASE_FIXTURE(Fixture, "an exception refuses the call, and is logged and counted") {
   CHECK(Ask([](const AuthCall&) -> AuthAnswer { throw std::runtime_error("oh"); }).now().status().code() ==
         StatusCode::kInternal);
@@ -95,7 +125,8 @@ TEST_CASE_FIXTURE(Fixture, "a promised answer comes later, once, from any thread
   std::thread([done = *kept.done] { done(Identity{.subject = "alice"}); }).join();
   (*kept.done)(Unavailable("too late"));
   CHECK(asked.now().get<Identity>()->subject == "alice");
-  CHECK(host.stray_answers() == 0);
+  CHECK(host.stray_answers() == 0);  // the second never reached the host
+  CHECK(Misuse("twice") == 1);
 }
 
 TEST_CASE_FIXTURE(Fixture, "an answer that is given while asked and one that is promised as well are one answer") {
@@ -107,6 +138,7 @@ TEST_CASE_FIXTURE(Fixture, "an answer that is given while asked and one that is 
   CHECK(asked.now().is_next());
   (*kept.done)(Identity{.subject = "mallory"});
   CHECK(asked.now().is_next());
+  CHECK(Misuse("twice") == 1);
 
   const auto inline_answer = Ask([&](const AuthCall& call) {
     const AuthAnswer pending = kept.Ask(call);
@@ -115,6 +147,7 @@ TEST_CASE_FIXTURE(Fixture, "an answer that is given while asked and one that is 
   });
   CHECK(inline_answer.now().is_next());
   CHECK(host.stray_answers() == 0);
+  CHECK(Misuse("twice") == 1);
 }
 
 TEST_CASE_FIXTURE(Fixture, "cancelling tells the plugin, and its answer afterwards is harmless") {

@@ -3,6 +3,7 @@
 
 #include <sgw/status.h>
 
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <mutex>
@@ -65,48 +66,69 @@ class CompletionState {
     return !is_done_ && !is_cancelled_;
   }
 
-  // Answers with a failure, whatever the type of the answer is.
+  // Answers with a failure, whatever the type of the answer is, for a plugin that may answer later all the same.
   virtual void Fail(Status why) = 0;
 
  protected:
   virtual ~CompletionState() = default;
 
-  // True for the first caller only. The hook is given out so that it is destroyed outside of the lock.
-  bool TakeTurn(std::function<void()>& hook) {
+  enum class Turn : std::uint8_t { kFirst, kSecond, kLate };
+  // kFirst for one caller only; kSecond when the plugin has answered before. The hook is given out so that it is
+  // destroyed outside of the lock.
+  Turn TakeTurn(std::function<void()>& hook, bool is_plugin) {
     const std::lock_guard lock(mutex_);
     hook = std::exchange(on_cancel_, nullptr);
-    return !std::exchange(is_done_, true);
+    if (!std::exchange(is_done_, true)) {
+      was_plugin_ = is_plugin;
+      return Turn::kFirst;
+    }
+    return was_plugin_ ? Turn::kSecond : Turn::kLate;
   }
 
  private:
   mutable std::mutex mutex_;  // Guards the members below.
   bool is_done_ = false;
   bool is_cancelled_ = false;
+  bool was_plugin_ = false;  // who answered
   std::function<void()> on_cancel_;
 };
+
+// Is told how a promise was broken: "twice", "never".
+using Misused = std::function<void(const char* reason)>;
 
 template <typename T>
 class CompletionOf final : public CompletionState {
  public:
-  explicit CompletionOf(std::function<void(T)> answer) : answer_(std::move(answer)) {}
+  explicit CompletionOf(std::function<void(T)> answer, Misused misused)
+      : answer_(std::move(answer)), misused_(std::move(misused)) {}
   ~CompletionOf() override {
     try {
-      Answer(T(Internal("the plugin dropped this question without an answer")));
+      if (is_wanted() && misused_) misused_("never");
+      Fail(Internal("the plugin dropped this question without an answer"));
     } catch (...) {  // A destructor has nobody to tell.
     }
   }
 
-  void Fail(Status why) override { Answer(T(std::move(why))); }
+  void Fail(Status why) override {
+    std::function<void()> hook;
+    if (TakeTurn(hook, false) == Turn::kFirst) Give(T(std::move(why)));
+  }
 
   void Answer(T value) {
     std::function<void()> hook;
-    if (!TakeTurn(hook)) return;
+    const Turn turn = TakeTurn(hook, true);
+    if (turn == Turn::kFirst) return Give(std::move(value));
+    if (turn == Turn::kSecond && misused_) misused_("twice");
+  }
+
+ private:
+  void Give(T value) {
     const auto answer = std::exchange(answer_, nullptr);
     answer(std::move(value));
   }
 
- private:
   std::function<void(T)> answer_;  // Touched only by the one whose turn it was.
+  const Misused misused_;
 };
 
 }  // namespace detail
@@ -115,7 +137,8 @@ class CompletionOf final : public CompletionState {
 //
 // Copies share the one answer. The first call gives it, from whichever thread; every later one has no effect, nor has
 // an answer that nobody waits for any more. When the last copy goes without an answer, the answer is INTERNAL: whoever
-// waits is never forgotten.
+// waits is never forgotten. A second answer and a promise that was dropped are counted by the host, as
+// spark_gateway_plugin_answer_misuse_total{reason="twice"|"never"}.
 template <typename T>
 class Completion {
  public:
@@ -124,8 +147,10 @@ class Completion {
   // `answer` is called at most once, on the thread that completes.
   template <typename F>
   requires(std::is_invocable_v<F&, T> &&
-           !std::is_same_v<std::remove_cvref_t<F>, Completion>) explicit Completion(F answer)
-      : state_(std::make_shared<detail::CompletionOf<T>>(std::function<void(T)>(std::move(answer)))) {}
+           !std::is_same_v<std::remove_cvref_t<F>, Completion>) explicit Completion(F answer,
+                                                                                    detail::Misused misused = {})
+      : state_(
+            std::make_shared<detail::CompletionOf<T>>(std::function<void(T)>(std::move(answer)), std::move(misused))) {}
 
   void operator()(T value) const {
     if (state_) state_->Answer(std::move(value));

@@ -132,12 +132,14 @@ class Door {
   static std::int32_t Stop(sgw_instance* raw, sgw_ask ask) noexcept {
     Self& self = Self::Of(raw);
     try {
-      const Completion<Status> stopped([link = self.link, pending = self.pending, ask](const Status& status) {
-        link->CloseCallbacks([=] {
-          pending->FailAll(Unavailable("the plugin was stopped before it answered", RetryIn(1s)));
-          link->WithHost([&](const sgw_host_table& table, sgw_host* host) { Send(table, host, ask, status); });
-        });
-      });
+      const Completion<Status> stopped(
+          [link = self.link, pending = self.pending, ask](const Status& status) {
+            link->CloseCallbacks([=] {
+              pending->FailAll(Unavailable("the plugin was stopped before it answered", RetryIn(1s)));
+              link->WithHost([&](const sgw_host_table& table, sgw_host* host) { Send(table, host, ask, status); });
+            });
+          },
+          [link = self.link](const char* reason) { link->Misused(reason); });
       return self.Run("Stop", stopped, [&](const Completion<Status>& done) { self.plugin->Stop(done); });
     } catch (...) {
       return -1;

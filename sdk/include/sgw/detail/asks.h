@@ -159,10 +159,12 @@ class PendingAsks {
 template <typename A>
 Completion<A> MakeCompletion(const std::shared_ptr<Link>& link, const std::shared_ptr<PendingAsks>& pending,
                              sgw_ask ask) {
-  Completion<A> done([link, pending, ask](A answer) {
-    pending->Remove(ask);
-    link->WithHost([&](const sgw_host_table& table, sgw_host* host) { Send(table, host, ask, answer); });
-  });
+  Completion<A> done(
+      [link, pending, ask](A answer) {
+        pending->Remove(ask);
+        link->WithHost([&](const sgw_host_table& table, sgw_host* host) { Send(table, host, ask, answer); });
+      },
+      [link](const char* reason) { link->Misused(reason); });
   pending->Add(ask, done.state());
   return done;
 }
@@ -199,7 +201,10 @@ class Asking final : public Deferrer<A> {
       link_->Thrown(where, "something that is no std::exception");
     }
     try {
-      return Give(A(Internal("the plugin failed inside (an exception)")));
+      const Status why = Internal("the plugin failed inside (an exception)");
+      if (!done_) return Give(A(why));
+      done_->state()->Fail(why);  // Unless it had answered before.
+      return SGW_PENDING;
     } catch (...) {
       return -1;  // Out of memory: the host ends the call with INTERNAL.
     }

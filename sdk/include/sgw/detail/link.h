@@ -87,16 +87,31 @@ class Link {
     try {
       WithHost([&](const sgw_host_table& host, sgw_host* self) {
         host.log(self, SGW_LOG_ERROR, View(std::string("the plugin threw in ") + where + ": " + what));
-        const sgw_pair label = {View("where"), View(where)};
-        sgw_series* series = host.metric(self, SGW_METRIC_COUNTER, View("spark_gateway_plugin_exceptions_total"),
-                                         View("Exceptions that a plugin let out."), {&label, 1}, nullptr, 0);
-        if (series) host.metric_add(series, 1);
+        Count(host, self, "spark_gateway_plugin_exceptions_total", "Exceptions that a plugin let out.",
+              {View("where"), View(where)});
       });
     } catch (...) {  // Out of memory: the answer is what counts.
     }
   }
 
+  // Counts a promise that the plugin broke: "twice" or "never" answered. The host counts what reaches it.
+  void Misused(const char* reason) noexcept {
+    try {
+      WithHost([&](const sgw_host_table& host, sgw_host* self) {
+        Count(host, self, "spark_gateway_plugin_answer_misuse_total",
+              "Times that a plugin broke the rules of the boundary; what it said then had no effect.",
+              {View("reason"), View(reason)});
+      });
+    } catch (...) {  // As above.
+    }
+  }
+
  private:
+  static void Count(const sgw_host_table& host, sgw_host* self, const char* name, const char* help, sgw_pair label) {
+    sgw_series* series = host.metric(self, SGW_METRIC_COUNTER, View(name), View(help), {&label, 1}, nullptr, 0);
+    if (series) host.metric_add(series, 1);
+  }
+
   const sgw_host_table* const table_;
   sgw_host* const host_;
 
