@@ -1,9 +1,11 @@
 """A Keycloak of a test's own, with one realm, in memory; its port is from the kernel."""
 
 import base64
+import contextlib
 import json
 import os
 import pathlib
+import signal
 import urllib.parse
 import urllib.request
 
@@ -47,6 +49,9 @@ class Keycloak:
             self._administer("DELETE", f"/acme/components/{key}")
 
     def stop(self):
+        """All of its group: kc.sh may have the server as a child."""
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self._process.pid, signal.SIGTERM)
         self._process.stop(seconds=60)
 
     def _administer(self, method, path, body=None):
