@@ -95,8 +95,8 @@ Status Gateway::Start(Complaints& complaints, std::function<bool()> has_been_ask
   }
   sessions_ = *std::move(sessions);
   // Before plugins start, which may take its time: a probe hears why the gateway is not ready.
-  if (const Status status = StartAdmin(); !status.ok()) return status;
-  if (const Status status = generation_->Start(complaints); !status.ok()) return status;
+  if (Status status = StartAdmin(); !status.ok()) return status;
+  if (Status status = generation_->Start(complaints); !status.ok()) return status;
   sessions_->Restore();
 
   workers_ = std::make_unique<WorkerPool>(WorkerCount(config_));
@@ -113,7 +113,7 @@ Status Gateway::Start(Complaints& complaints, std::function<bool()> has_been_ask
   door_ = std::make_unique<FrontDoor>(*workers_, *relay_, ClientOptions(config_, budget_),
                                       static_cast<int>(config_.limits.connections));
   if (services_.has_been_asked_to_end()) return Cancelled("the gateway was asked to end before it listened");
-  if (const Status status = Listen(); !status.ok()) return status;
+  if (Status status = Listen(); !status.ok()) return status;
 
   metrics_.Gauge("spark_gateway_build_info", "The gateway's version.", {{"version", Version()}}).Set(1);
   Series& connections = metrics_.Gauge("spark_gateway_connections", "Open connections of clients.");

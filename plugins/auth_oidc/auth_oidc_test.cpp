@@ -130,7 +130,8 @@ TEST_CASE("each bad token is refused") {
       {"a required claim with another value", rig.signer.Sign("ES256", Rig::Claims("tier", R"("silver")"))},
       {"no required claim", rig.signer.Sign("ES256", Rig::Claims())},
   };
-  for (const auto& [name, token] : bad) {
+  for (const auto& [what, token] : bad) {
+    const std::string name = what;
     CAPTURE(name);
     rig.host.Advance(31s);  // The provider may be asked for a key.
     rig.host.SetWallClock(Rig::At(1'000'000));

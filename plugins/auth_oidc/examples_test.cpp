@@ -102,7 +102,8 @@ TEST_CASE("the README's examples read the tokens of well-known providers, and le
   };
   const YAML::Node written = Examples();
   CHECK(written.size() == examples.size());
-  for (const auto& [name, example] : examples) {
+  for (const auto& [title, example] : examples) {
+    const std::string name = title;
     CAPTURE(name);
     const YAML::Node settings = written[name];
     JsonWriter json;

@@ -33,16 +33,17 @@ std::string Resigned(const std::string& token, std::string_view signature) {
 }  // namespace
 
 TEST_CASE("each algorithm's good signatures pass, and a changed byte does not") {
-  for (const auto& [algorithm, kind] : StringMap{{"RS256", "RSA"},
-                                                 {"RS384", "RSA"},
-                                                 {"RS512", "RSA"},
-                                                 {"PS256", "RSA"},
-                                                 {"PS384", "RSA"},
-                                                 {"PS512", "RSA"},
-                                                 {"ES256", "P-256"},
-                                                 {"ES384", "P-384"},
-                                                 {"ES512", "P-521"},
-                                                 {"EdDSA", "Ed25519"}}) {
+  for (const auto& [name, kind] : StringMap{{"RS256", "RSA"},
+                                            {"RS384", "RSA"},
+                                            {"RS512", "RSA"},
+                                            {"PS256", "RSA"},
+                                            {"PS384", "RSA"},
+                                            {"PS512", "RSA"},
+                                            {"ES256", "P-256"},
+                                            {"ES384", "P-384"},
+                                            {"ES512", "P-521"},
+                                            {"EdDSA", "Ed25519"}}) {
+    const std::string algorithm = name;
     CAPTURE(algorithm);
     const Signer signer("k", kind);
     const auto keys = SetOf(signer.Jwks());

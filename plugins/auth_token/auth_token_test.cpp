@@ -78,7 +78,8 @@ TEST_CASE("a service may act for people, of whom it says one, and nobody else ma
 
 TEST_CASE("a time that is too far away to count is far away") {
   TokenFile file;
-  for (const auto& [year, is_good] : std::map<std::string, bool>{{"2300", true}, {"9999", true}, {"1600", false}}) {
+  for (const auto& [when, is_good] : std::map<std::string, bool>{{"2300", true}, {"9999", true}, {"1600", false}}) {
+    const std::string year = when;
     CAPTURE(year);
     file.Write("- {sha256: " + std::string(kSecretHash) + ", subject: alice, expires: " + year + "-01-01T00:00:00Z}\n");
     TestHost host;

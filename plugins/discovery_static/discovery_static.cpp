@@ -54,7 +54,7 @@ Static::Static(StaticSettings settings, Host& host)
 void Static::Start(Completion<Status> done) {
   for (const auto& [address, server] : settings_.servers) {
     watches_.push_back(host_.WatchSecret(
-        PointerOfToken(address), [this, address = address](Secret token) { TakeToken(address, std::move(token)); }));
+        PointerOfToken(address), [this, address = address](const Secret& token) { TakeToken(address, token); }));
   }
   done(Status());
 }
@@ -69,7 +69,7 @@ std::shared_ptr<const Static::Snapshots> Static::MakeSnapshots() const {
   return snapshots;
 }
 
-void Static::TakeToken(const std::string& address, Secret token) {
+void Static::TakeToken(const std::string& address, const Secret& token) {
   if (!IsToken(token.Reveal())) {
     host_.Error("the changed token of " + address + " is none that can be sent; the one before stays");
     return;

@@ -49,7 +49,7 @@ class Static : public Discovery {
  private:
   using Snapshots = std::map<std::string, EndpointSnapshot, std::less<>>;
   std::shared_ptr<const Snapshots> MakeSnapshots() const;
-  void TakeToken(const std::string& address, Secret token);
+  void TakeToken(const std::string& address, const Secret& token);
 
   Host& host_;
   StaticSettings settings_;  // The tokens change, on the control thread.

@@ -20,13 +20,10 @@ std::function<void(const Completion<Status>&)> on_stop;
 
 class Puppet : public Authenticator {
  public:
-  explicit Puppet(Host& host) : host_(host) {}
+  explicit Puppet(Host&) {}
   AuthAnswer Authenticate(const AuthCall& call) override { return on_ask(call); }
   void Stop(Completion<Status> done) override { on_stop ? on_stop(done) : done(Status()); }
   std::string Describe() const override { throw std::runtime_error("no state"); }
-
- private:
-  Host& host_;
 };
 
 // Keeps one promise for the test.
@@ -183,9 +180,9 @@ class Careless : public Authenticator {
  public:
   explicit Careless(Host& host) : host_(host) {}
   void Start(Completion<Status> done) override {
-    timer_ = host_.StartTimer(1s, [this] { ++*ran; });
-    static_cast<void>(host_.RunBlocking([this] { ++*ran; }));
-    host_.Probe({.address = "x:1"}, 1s, [this](const Status&) { ++*ran; });
+    timer_ = host_.StartTimer(1s, [] { ++*ran; });
+    static_cast<void>(host_.RunBlocking([] { ++*ran; }));
+    host_.Probe({.address = "x:1"}, 1s, [](const Status&) { ++*ran; });
     done(Status());
   }
   AuthAnswer Authenticate(const AuthCall&) override { return Next{}; }

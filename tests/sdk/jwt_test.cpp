@@ -169,12 +169,14 @@ TEST_CASE("clocks may differ by the leeway and no more") {
 TEST_CASE("an ID token of a sign-in is no access token, unless it may be") {
   JwtRules lax = kRules;
   lax.allow_id_tokens = true;
-  for (const auto& [name, value] : StringMap{{"nonce", R"("n")"},
-                                             {"at_hash", R"("h")"},
-                                             {"c_hash", R"("h")"},
-                                             {"s_hash", R"("h")"},
-                                             {"typ", R"("ID")"},
-                                             {"typ", R"("id")"}}) {
+  for (const auto& one : StringMap{{"nonce", R"("n")"},
+                                   {"at_hash", R"("h")"},
+                                   {"c_hash", R"("h")"},
+                                   {"s_hash", R"("h")"},
+                                   {"typ", R"("ID")"},
+                                   {"typ", R"("id")"}}) {
+    const auto& name = one.first;
+    const auto& value = one.second;
     CAPTURE(name);
     CHECK_FALSE(Checked(With(name, value)).ok());
     CHECK(Checked(With(name, value), At(900), lax).ok());
@@ -185,13 +187,15 @@ TEST_CASE("an ID token of a sign-in is no access token, unless it may be") {
 TEST_CASE("what an issuer signs for another end is no token to call with, whatever else may be") {
   JwtRules lax = kRules;
   lax.allow_id_tokens = true;
-  for (const auto& [name, value] : StringMap{{"typ", R"("Refresh")"},
-                                             {"typ", R"("REFRESH")"},
-                                             {"typ", R"("Offline")"},
-                                             {"typ", R"("Logout")"},
-                                             {"events", R"({"http://schemas.openid.net/event/backchannel-logout":{}})"},
-                                             {"events", "null"},
-                                             {"cnf", R"({"jkt":"x"})"}}) {
+  for (const auto& one : StringMap{{"typ", R"("Refresh")"},
+                                   {"typ", R"("REFRESH")"},
+                                   {"typ", R"("Offline")"},
+                                   {"typ", R"("Logout")"},
+                                   {"events", R"({"http://schemas.openid.net/event/backchannel-logout":{}})"},
+                                   {"events", "null"},
+                                   {"cnf", R"({"jkt":"x"})"}}) {
+    const auto& name = one.first;
+    const auto& value = one.second;
     CAPTURE(name);
     CAPTURE(value);
     CHECK(Checked(With(name, value), At(900), lax).code() == StatusCode::kUnauthenticated);

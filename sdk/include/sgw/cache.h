@@ -67,6 +67,7 @@ class Cache {
         state_->flights[key].push_back(std::move(done));
       }
     }
+    // Known is only what nobody waits for. NOLINTNEXTLINE(bugprone-use-after-move)
     if (known) return done(*std::move(known));
     const Loaded loaded([state = state_, key](Result<Fresh> result) { state->Land(key, std::move(result)); });
     load(loaded);
