@@ -94,12 +94,12 @@ make_keycloak() {
   [[ $(cat "$folder/.ready" 2>/dev/null) != "$version" ]] || return 0
   need_space 500 "Keycloak"
   step "fetching and building Keycloak $version"
-  rm -rf "$folder"
+  rm -rf "$folder" "$folder.part"
   logged keycloak "Read the lines above, then run this again." bash -euc '
-    mkdir -p "$1.part"
+    mkdir -p "$1.part" && cd "$1.part"  # The plugin leaves a marker where it runs, and does nothing where it finds one.
     mvn -q -B org.apache.maven.plugins:maven-dependency-plugin:3.8.1:unpack \
       "-Dartifact=org.keycloak:keycloak-quarkus-dist:$2:zip" "-DoutputDirectory=$1.part"
-    mv "$1.part/keycloak-$2" "$1" && rmdir "$1.part"
+    mv "$1.part/keycloak-$2" "$1" && rm -rf "$1.part"
     "$1/bin/kc.sh" build --db=dev-mem --health-enabled=false' - "$folder" "$version" || return 1
   printf '%s\n' "$version" >"$folder/.ready"
 }
