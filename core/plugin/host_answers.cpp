@@ -14,7 +14,10 @@ PluginAnswer AnswerOf(const InstanceLife& life, const Raw* raw, Value value) {
     case SGW_ANSWER_VALUE: return value();
     case SGW_ANSWER_NEXT: return Next{};
     case SGW_ANSWER_STATUS: {
-      Status status = life.WithoutSecrets(raw->status);
+      // A pool tells what its servers printed, in lines that it shortens.
+      constexpr bool is_pool = std::is_same_v<Raw, sgw_pool_answer>;
+      Status status =
+          life.WithoutSecrets(raw->status, is_pool ? SecretTexts::Which::kAlsoCut : SecretTexts::Which::kWhole);
       if (status.ok()) return Internal("the plugin refused with an OK status");
       return status;
     }

@@ -19,14 +19,14 @@ void InstanceLife::Count(const char* reason) const {
 std::string InstanceLife::Plain(sgw_view text, std::size_t max_bytes) const {
   if (!secrets_.has_any()) return PlainText(text, max_bytes);
   // Before it is cut, which could be within a secret.
-  const std::string shown = secrets_.Hide(TextOf(text));
+  const std::string shown = secrets_.Hide(TextOf(text), SecretTexts::Which::kAlsoCut);
   return PlainText({shown.data(), shown.size()}, max_bytes);
 }
 
-Status InstanceLife::WithoutSecrets(const sgw_status* raw) const {
+Status InstanceLife::WithoutSecrets(const sgw_status* raw, SecretTexts::Which which) const {
   Status status = StatusOf(raw);
   if (status.ok() || !secrets_.has_any()) return status;
-  std::string shown = secrets_.Hide(status.message());
+  std::string shown = secrets_.Hide(status.message(), which);
   if (const auto pause = status.retry_delay()) return {status.code(), std::move(shown), RetryIn(*pause)};
   return {status.code(), std::move(shown)};
 }

@@ -42,7 +42,7 @@ class InstanceLife {
 
   // What the plugin says, for people's eyes: plain, without secrets, and no longer than this.
   std::string Plain(sgw_view text, std::size_t max_bytes) const;
-  Status WithoutSecrets(const sgw_status* status) const;
+  Status WithoutSecrets(const sgw_status* status, SecretTexts::Which which = SecretTexts::Which::kWhole) const;
 
   const std::string file;
   const std::string name;

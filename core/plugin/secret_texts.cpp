@@ -28,11 +28,6 @@ std::vector<std::string> PartsOf(std::string_view secret) {
   return parts;
 }
 
-// Who shortens a text ends it, or a line of it, there; or says so with dots.
-bool IsCut(std::string_view behind) {
-  return behind.empty() || behind.front() == '\n' || behind.starts_with("\\n") || behind.starts_with("...");
-}
-
 }  // namespace
 
 void SecretTexts::Add(const std::string& secret) {
@@ -54,30 +49,31 @@ void SecretTexts::Remove(const std::string& secret) {
 }
 
 // How many bytes of a secret the text begins with; 0: none that need hiding.
-std::size_t SecretTexts::FindAt(std::string_view rest) const {
+std::size_t SecretTexts::FindAt(std::string_view rest, Which which) const {
   for (const std::string& secret : secrets_) {
     if (rest.front() != secret.front()) continue;
     const auto [end, ignored] = std::mismatch(rest.begin(), rest.end(), secret.begin(), secret.end());
     const auto size = static_cast<std::size_t>(end - rest.begin());
-    if (size == secret.size() || (size >= kLeast && IsCut(rest.substr(size)))) return size;
+    if (size == secret.size() || (which == Which::kAlsoCut && size >= kLeast && rest.substr(size).starts_with("...")))
+      return size;
   }
   return 0;
 }
 
-std::string SecretTexts::Hidden(std::string_view text) const {
+std::string SecretTexts::Hidden(std::string_view text, Which which) const {
   std::string shown;
   while (!text.empty()) {
-    const std::size_t size = FindAt(text);
+    const std::size_t size = FindAt(text, which);
     shown += size > 0 ? kMask : text.substr(0, 1);
     text.remove_prefix(std::max<std::size_t>(size, 1));
   }
   return shown;
 }
 
-std::string SecretTexts::Hide(std::string text) const {
+std::string SecretTexts::Hide(std::string text, Which which) const {
   if (!has_any_) return text;
   const std::shared_lock lock(mutex_);
-  return Hidden(text);
+  return Hidden(text, which);
 }
 
 std::string SecretTexts::HideInJson(std::string json) const {
@@ -91,7 +87,7 @@ std::string SecretTexts::HideInJson(std::string json) const {
     std::size_t close = 0;
     while (close < rest.size() && rest[close] != '"') close += rest[close] == '\\' ? 2 : 1;
     close = std::min(close, rest.size());
-    shown += Hidden(rest.substr(0, close));
+    shown += Hidden(rest.substr(0, close), Which::kAlsoCut);
     shown += rest.substr(close, 1);
     rest.remove_prefix(std::min(close + 1, rest.size()));
   }

@@ -19,14 +19,17 @@ class SecretTexts {
   void Remove(const std::string& secret);
 
   bool has_any() const { return has_any_; }
-  // The text with "<secret>" where a secret stands in it, or the beginning of one that was cut there.
-  std::string Hide(std::string text) const;
-  // The same within the strings of a JSON text, which stays one.
+  // kAlsoCut: also the beginning of a secret, of four bytes or more, behind which "..." says that more was there. Never
+  // for a text that may hold what a caller has sent and that the caller sees: guesses would be answered.
+  enum class Which { kWhole, kAlsoCut };
+  // The text with "<secret>" where a secret stands in it.
+  std::string Hide(std::string text, Which which = Which::kWhole) const;
+  // The same within the strings of a JSON text for operators, which stays one; those that were cut, too.
   std::string HideInJson(std::string json) const;
 
  private:
-  std::size_t FindAt(std::string_view rest) const;
-  std::string Hidden(std::string_view text) const;
+  std::size_t FindAt(std::string_view rest, Which which) const;
+  std::string Hidden(std::string_view text, Which which) const;
 
   std::atomic<bool> has_any_{false};
   mutable std::shared_mutex mutex_;   // Guards secrets_.
