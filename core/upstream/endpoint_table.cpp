@@ -65,7 +65,6 @@ void EndpointTable::List(const std::vector<Endpoint>& endpoints) {
 
 void EndpointTable::Unlist(const std::vector<Endpoint>& endpoints) {
   std::vector<const Endpoint*> withdrawn;
-  decltype(on_withdrawn_) tell;
   {
     const std::lock_guard lock(mutex_);
     for (const Endpoint& endpoint : endpoints) {
@@ -74,10 +73,13 @@ void EndpointTable::Unlist(const std::vector<Endpoint>& endpoints) {
       listed_.erase(at);
       withdrawn.push_back(&endpoint);
     }
-    if (!withdrawn.empty()) tell = on_withdrawn_;
   }
-  if (!tell) return;
-  for (const Endpoint* endpoint : withdrawn) tell(endpoint->address, endpoint->incarnation);
+  for (const Endpoint* endpoint : withdrawn) TellWithdrawn(endpoint->address, endpoint->incarnation);
+}
+
+void EndpointTable::TellWithdrawn(const std::string& address, const std::string& incarnation) {
+  const std::shared_lock lock(telling_);
+  if (on_withdrawn_) on_withdrawn_(address, incarnation);
 }
 
 void EndpointTable::Bind(const std::string& address, const std::string& incarnation) {
@@ -87,15 +89,13 @@ void EndpointTable::Bind(const std::string& address, const std::string& incarnat
 }
 
 void EndpointTable::Unbind(const std::string& address, const std::string& incarnation) {
-  decltype(on_withdrawn_) tell;
   {
     const std::lock_guard lock(mutex_);
     const auto at = bound_.find(EndpointKey(address, incarnation));
     if (at == bound_.end() || --at->second->bound > 0) return;
     bound_.erase(at);
-    tell = on_withdrawn_;
   }
-  if (tell) tell(address, incarnation);
+  TellWithdrawn(address, incarnation);
 }
 
 void EndpointTable::Reached(EndpointState& state) {

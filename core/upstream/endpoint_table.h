@@ -13,6 +13,7 @@
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <shared_mutex>
 #include <string>
 #include <unordered_map>
 #include <vector>
@@ -88,9 +89,10 @@ class EndpointTable {
 
   // Before the first call; null: nobody listens.
   void SetListener(EndpointListener* listener) { listener_ = listener; }
-  // Told when the connections of an endpoint are not needed, unless sessions are bound to it; see UpstreamPools.
+  // Told when the connections of an endpoint are not needed, unless sessions are bound to it; see UpstreamPools. When
+  // this returns, the one before is not told any more.
   void SetWithdrawn(std::function<void(const std::string& address, const std::string& incarnation)> on_withdrawn) {
-    const std::lock_guard lock(mutex_);
+    const std::lock_guard lock(telling_);
     on_withdrawn_ = std::move(on_withdrawn);
   }
 
@@ -125,11 +127,13 @@ class EndpointTable {
  private:
   void Sweep();
   void Takes(const Endpoint& endpoint);
+  void TellWithdrawn(const std::string& address, const std::string& incarnation);
 
   const Clock& clock_;
   EndpointListener* listener_ = nullptr;
-  mutable std::mutex mutex_;  // Guards all below.
+  std::shared_mutex telling_;  // Guards on_withdrawn_.
   std::function<void(const std::string&, const std::string&)> on_withdrawn_;
+  mutable std::mutex mutex_;  // Guards all below.
   std::unordered_map<std::string, std::weak_ptr<EndpointState>> states_;
   std::unordered_map<std::string, std::shared_ptr<EndpointState>> bound_;
   std::unordered_map<std::string, int> listed_;                               // in how many snapshots
