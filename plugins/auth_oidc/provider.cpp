@@ -63,8 +63,10 @@ Status ProviderSettings::Validate() const {
   if (refresh < refresh_floor) return InvalidArgument("refresh: must not be shorter than refresh_floor");
   if (refresh_floor < kLeastFloor) return InvalidArgument("refresh_floor: must be at least 1s");
   if (keep_keys < refresh) return InvalidArgument("keep_keys: must not be shorter than refresh");
-  if (keep_keys < 2 * refresh_floor) return InvalidArgument("keep_keys: must be at least twice refresh_floor");
   if (timeout <= 0ms) return InvalidArgument("timeout: must be above 0");
+  // The next keys are asked for after two floors at the latest, by two requests.
+  if (keep_keys < 2 * refresh_floor + 2 * timeout)
+    return InvalidArgument("keep_keys: must be at least twice refresh_floor and twice timeout together");
   return {};
 }
 

@@ -122,7 +122,7 @@ class Oidc(Callers):
             self.assert_code(grpc.StatusCode.UNAVAILABLE, waits.result(30))
 
     def test_keys_that_are_too_old_let_nobody_in_on_a_connection_that_was_let_in_either(self):
-        self.serve(refresh="1s", keep_keys="3s")
+        self.serve(refresh="1s", keep_keys="3s", timeout="500ms")
         token = self.provider.token("alice")
         with grpc.insecure_channel(self.gateway.address) as channel:
             for code in (grpc.StatusCode.OK, grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.OK):
