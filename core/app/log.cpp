@@ -33,8 +33,8 @@ class JsonFormatter final : public spdlog::formatter {
   std::unique_ptr<spdlog::formatter> clone() const override { return std::make_unique<JsonFormatter>(); }
 };
 
-// stderr, without waiting for whoever reads it: lines that are not taken are dropped, and their number is the next
-// line.
+// stderr, without waiting for whoever reads it: lines that are not taken are dropped, and their number comes before the
+// next one.
 class StderrSink final : public spdlog::sinks::base_sink<std::mutex> {
  private:
   void sink_it_(const spdlog::details::log_msg& message) override {
