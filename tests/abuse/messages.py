@@ -9,12 +9,14 @@ import hashlib
 import json
 import uuid
 
+from canary import keep
 from ground import Ground, main
 from parts import field, spark, stamp, varint
 from wire import Wire, head, message
 
 SCRIPT = ("x-script", json.dumps({"digest": True, "trailers": [["grpc-status", "0"]],
                                   "head": [["content-type", "application/grpc"]]}))
+TOKEN = keep("a-token-of-an-attacker")
 VICTIM = field(1, "11111111-1111-1111-1111-111111111111") + field(2, field(1, "victim") + field(2, "victim"))
 
 
@@ -140,7 +142,7 @@ class Messages(Ground):
         script = ("x-script", json.dumps({"heard": True, "messages": [1], "head": [["content-type", "application/grpc"]],
                                           "trailers": [["grpc-status", "0"]]}))
         with self.attack(), Wire(self.address) as wire:
-            response = wire.call(head("/spark.connect.SparkConnectService/Config", script, ("authorization", "Bearer secret"),
+            response = wire.call(head("/spark.connect.SparkConnectService/Config", script, ("authorization", f"Bearer {TOKEN}"),
                                       ("x-spark-gateway-user", "root"), ("te", "trailers")), message(self.plain))
             heard = json.loads(response.trailer("x-heard"))
         self.assertNotIn("Authorization", heard)
