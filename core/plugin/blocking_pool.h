@@ -16,8 +16,9 @@ namespace sgw::core {
 // Safe for concurrent use.
 class BlockingPool {
  public:
-  BlockingPool(std::size_t threads, std::size_t max_queued);
-  // Runs what is queued, then joins; unless that takes more than ten seconds: what is queued is dropped then, and
+  BlockingPool(std::size_t threads, std::size_t max_queued,
+               std::chrono::milliseconds patience = std::chrono::seconds(10));
+  // Runs what is queued, then joins; unless that takes longer than `patience`: what is queued is dropped then, and
   // threads that are still inside a task are left to themselves.
   ~BlockingPool();
   BlockingPool(const BlockingPool&) = delete;
@@ -33,6 +34,7 @@ class BlockingPool {
   static void Work(State& state);
 
   const std::shared_ptr<State> state_;  // each thread holds it, too
+  const std::chrono::milliseconds patience_;
   std::vector<std::thread> threads_;
 };
 

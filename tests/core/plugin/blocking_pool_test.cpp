@@ -5,6 +5,8 @@
 #include <atomic>
 #include <latch>
 #include <memory>
+#include <thread>
+#include <vector>
 
 using namespace sgw::core;
 using namespace std::chrono_literals;
@@ -27,6 +29,25 @@ TEST_CASE("work of one owner that hangs leaves threads and queue to the others")
   CHECK(pool.AwaitEnd(&one, 60s));
 }
 
+TEST_CASE("no task of many owners is left behind") {
+  constexpr int kOwners = 5;
+  constexpr int kTasks = 2'000;
+  const int owners[kOwners] = {};
+  std::atomic<int> ran{0};
+  BlockingPool pool(4, 64);
+  std::vector<std::thread> callers;
+  for (const int& owner : owners) {
+    callers.emplace_back([&] {
+      for (int i = 0; i < kTasks; ++i) {
+        while (!pool.Run(&owner, [&ran] { ++ran; })) std::this_thread::yield();
+      }
+    });
+  }
+  for (auto& caller : callers) caller.join();
+  for (const int& owner : owners) CHECK(pool.AwaitEnd(&owner, 60s));
+  CHECK(ran == kOwners * kTasks);
+}
+
 TEST_CASE("what is queued runs before the end") {
   std::atomic<int> ran{0};
   {
@@ -41,7 +62,7 @@ TEST_CASE("a thread that is still inside a task is left to itself, and what wait
   const auto left = std::make_shared<std::latch>(2);
   const auto dropped = std::make_shared<int>();
   {
-    BlockingPool pool(4, 8);
+    BlockingPool pool(4, 8, 100ms);
     for (int i = 0; i < 2; ++i) {
       CHECK(pool.Run(&pool, [end, left] {
         end->wait();
