@@ -239,6 +239,9 @@ Status Placing::CheckLimits(Hold& hold) {
 }
 
 void Placing::Take() {
+  // A clone is a new session.
+  if (method_.method == SparkMethod::kCloneSession && !context_.only_bound.ok())
+    return Refuse(context_.only_bound, "auth");
   Hold hold;
   if (const Status status = CheckLimits(hold); !status.ok()) return Refuse(status, "limits");
   if (method_.method == SparkMethod::kCloneSession && IsUuid(fields_.new_session_id)) {

@@ -28,6 +28,8 @@ TEST_CASE("a credential whose time is over is good for its own sessions, and mak
   CHECK(Once(rig, "ExecutePlan", kS1, {.only_bound = ended}) == "pool1:1");
   CHECK(Once(rig, "ExecutePlan", kS2, {.only_bound = ended}) == "UNAUTHENTICATED: your token has ended");
   CHECK(Once(rig, "ReattachExecute", kS2, {.only_bound = ended}) == "UNAUTHENTICATED: your token has ended");
+  CHECK(Once(rig, "CloneSession", kS1, {.new_session_id = kS2, .only_bound = ended}) ==
+        "UNAUTHENTICATED: your token has ended");
   CHECK(Once(rig, "ExecutePlan", kS1, {.subject = "bob", .only_bound = ended}) ==
         "UNAUTHENTICATED: your token has ended");
   CHECK(rig.sessions->List().size() == 1);
