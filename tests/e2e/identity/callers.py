@@ -23,6 +23,7 @@ def config_call(channel, metadata=(), session=None):
         base_pb2_grpc.SparkConnectServiceStub(channel).Config(request, metadata=metadata, timeout=30)
         return grpc.StatusCode.OK, ""
     except grpc.RpcError as error:
+        canary.look(error.details(), "what the caller hears")
         return error.code(), error.details()
 
 

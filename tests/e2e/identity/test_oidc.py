@@ -6,8 +6,10 @@ import pathlib
 import sys
 import time
 import unittest
+import uuid
 
 import grpc
+from pyspark.sql.connect.proto import base_pb2, base_pb2_grpc
 
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path += [str(HERE), str(HERE.parent / "spark")]
@@ -53,6 +55,22 @@ class Oidc(Callers):
             self.assertEqual(code, grpc.StatusCode.UNAUTHENTICATED, sentence)
             self.assertIn("oken", sentence)
             canary.look(sentence, "the refusal")
+
+    def test_a_token_that_ends_lets_streams_run_on_and_new_calls_as_far_as_on_expired_says(self):
+        for on_expired, code in (("refuse", grpc.StatusCode.UNAUTHENTICATED), ("grace", grpc.StatusCode.OK)):
+            with self.subTest(on_expired), grpc.insecure_channel(self.serve(on_expired=on_expired).address) as channel:
+                token = self.provider.token("alice", seconds=4)
+                request = base_pb2.ExecutePlanRequest(session_id=str(uuid.uuid4()))
+                request.plan.root.range.end = request.plan.root.range.step = 1
+                stream = base_pb2_grpc.SparkConnectServiceStub(channel).ExecutePlan(
+                    request, metadata=[("authorization", f"Bearer {token}"), ("x-script", "responses=16; pause=500ms")], timeout=60)
+                next(stream)
+                # A new session may not begin any more, whatever its owner's others may.
+                wait_until(lambda: self.call(token)[0] == grpc.StatusCode.UNAUTHENTICATED, 30, "the token's end")
+                answer = self.call(token, request.session_id, channel=channel)
+                self.assert_code(code, answer)
+                self.assertIn("" if code == grpc.StatusCode.OK else "oken", answer[1])
+                self.assertGreaterEqual(len(list(stream)), 15)
 
     def test_keys_rotate_under_calls(self):
         self.serve(refresh="2s")
