@@ -29,9 +29,9 @@ class Gateway final : public AdminBackend {
   // Ends what still runs.
   ~Gateway() override;
 
-  // Makes and starts everything and listens. Not OK: what failed, and why; then only the destructor may follow. What is
-  // the configuration's fault is in `complaints`, too, all of it that could be found out.
-  // CANCELLED: `has_been_asked_to_end`, which any thread may ask, before all that was done.
+  // Makes and starts everything and listens. Not OK: what failed, and why; then only Stop() and the destructor may
+  // follow. What is the configuration's fault is in `complaints`, too, all of it that could be found out. CANCELLED:
+  // `has_been_asked_to_end`, which any thread may ask, before all that was done.
   Status Start(
       Complaints& complaints, std::function<bool()> has_been_asked_to_end = [] { return false; });
 

@@ -21,7 +21,7 @@ struct FirstFields {
   bool is_reattachable = false;   // ExecutePlan
   bool is_release_all = false;    // ReleaseExecute
   bool allows_reconnect = false;  // ReleaseSession
-  bool is_whole = false;          // all of the message was read
+  bool is_whole = false;          // all of the message was read, at once or by the stamper
 };
 
 // How much of the first message is held before it is read.
@@ -35,7 +35,7 @@ std::size_t WantedBytes(std::string_view framed);
 // compressed.
 Result<FirstFields> ReadFirstFields(const MethodFacts& facts, std::string_view framed);
 
-// Takes the fields of a first message as a scanner finds them. For sources of this room.
+// Takes the fields of a first message as a scanner finds them. For this room: RequestStamper reads on with it.
 class FirstReader final : public FieldScanner::Visitor {
  public:
   explicit FirstReader(const MethodFacts& facts) : facts_(facts) {}

@@ -46,7 +46,8 @@ bool BeginsWith(std::string_view name, std::string_view prefix) {
 }
 
 bool NamesCaller(std::string_view name) {
-  if (name.find_first_of("crx") != 0) return false;
+  // Nearly all headers of a call are done with here.
+  if (!name.starts_with('c') && !name.starts_with('r') && !name.starts_with('x')) return false;
   return std::any_of(kIdentityPrefixes.begin(), kIdentityPrefixes.end(),
                      [name](std::string_view prefix) { return BeginsWith(name, prefix); });
 }

@@ -36,7 +36,7 @@ struct ForwardFacts {
   bool is_tls = false;      // on the way to the driver
   const HeaderEdits* identity_edits = nullptr;
   const HeaderEdits* route_edits = nullptr;
-  const std::vector<std::string>* identity_headers = nullptr;  // they do not go on, with '_' for '-' neither
+  const std::vector<std::string>* identity_headers = nullptr;  // they do not go on, also spelled with '_'
   const std::vector<std::string>* routing_headers = nullptr;   // nor do these
 };
 

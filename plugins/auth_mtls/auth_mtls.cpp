@@ -48,8 +48,9 @@ std::optional<WallTime> EndOf(X509* certificate) {
 // is no SPIFFE ID. A NUL or a line break in a name is somebody's trick.
 bool IsName(std::string_view place, std::string_view text) {
   const bool has_colon = text.find(':') != std::string_view::npos;
-  if (place == "uri" ? !has_colon : place == "dns" ? has_colon : text.find("://") != std::string_view::npos)
-    return false;
+  if (place == "uri" && !has_colon) return false;
+  if (place == "dns" && has_colon) return false;
+  if (place != "uri" && text.find("://") != std::string_view::npos) return false;
   return !text.empty() && text.size() <= kMaxName &&
          std::none_of(text.begin(), text.end(), [](unsigned char c) { return c < 0x20 || c == 0x7F; });
 }

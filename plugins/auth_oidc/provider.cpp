@@ -55,7 +55,8 @@ Status ProviderSettings::Validate() const {
     const bool is_left_out = name == "jwks_url" && url.empty();
     if (is_left_out || IsSafe(url)) continue;
     if (HasUser(url)) return InvalidArgument(name + ": must have no user name or password");
-    return InvalidArgument(name + ": '" + url + "' must begin with https:// (http:// only to this machine itself)");
+    return InvalidArgument(name + ": '" + url.substr(0, url.find('?')) +
+                           "' must begin with https:// (http:// only to this machine itself)");
   }
   if (!proxy.empty() && !proxy.Reveal().starts_with("http://") && !proxy.Reveal().starts_with("https://")) {
     return InvalidArgument("proxy: must begin with http:// or https://");

@@ -1,9 +1,9 @@
 // A real OpenID provider (oidc-provider) for tests, on a port from the kernel, which is the first line printed.
 //
 // Every client of CLIENTS (name=group,group;...) gets JWT access tokens by its name and the secret "secret" from POST
-// /token. /test/rotate takes new keys (?keep=1: beside the old ones), /test/behave?as=WAY&at=PATH answers requests for
-// that path in one of WAYS, or well again, and none that waits; /test/counts counts requests for its discovery document and its keys, those
-// that wait for an answer, and those that followed a redirect.
+// /token. /test/rotate takes new keys (?keep=1: beside the old ones). /test/behave?as=WAY&at=PATH answers requests for
+// that path in one of WAYS, or well again; those that wait for an answer then are cut off. /test/counts counts requests
+// for its discovery document and its keys, those that wait for an answer, and those that followed a redirect.
 import http from 'node:http';
 import { Provider } from 'oidc-provider';
 import { exportJWK, generateKeyPair } from 'jose';
