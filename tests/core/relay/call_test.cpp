@@ -426,7 +426,8 @@ TEST_CASE("an operation behind a plan of any size is known by its id, and pauses
   SUBCASE("never whole") {
     Recorder run;
     rig.Call(run, "ExecutePlan", "alice", request.substr(0, request.size() - 1), false);
-    while (rig.driver.served.empty()) rig.OnClient([] {});
+    bool is_served = false;
+    while (!is_served) rig.driver.Run([&] { is_served = !rig.driver.served.empty(); });
     CHECK(rig.sessions->List().at(0).operations == 0);
     rig.OnClient([&] { run.stream->Reset(ErrorCode::kCancel); });
     const auto lines = rig.Audit(4);

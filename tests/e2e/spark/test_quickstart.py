@@ -25,6 +25,7 @@ class Quickstart(unittest.TestCase):
         # One folder down, so that what the configuration names with ../ stays in ours.
         self.config = self.folder / "configs/local.yaml"
         self.config.parent.mkdir()
+        (self.folder / ".local/run").mkdir(parents=True)  # The quick start makes the tree's own.
         self.write(0, 0)
         self.mark = f"SGW_TEST_QUICKSTART={uuid.uuid4()}"
 
