@@ -53,6 +53,8 @@ class Connection : public std::enable_shared_from_this<Connection> {
   virtual void OnBadRequest(Stream&, HeaderBlock /*kept*/, bool /*is_end*/) {}
   virtual void OnGoaway(std::int32_t /*last_stream_id*/) {}
   virtual void OnPeerSettings() {}
+  // A body that comes goes on, and its window was raised.
+  virtual void OnLongBody() {}
   virtual void OnStreamsChanged() {}
   virtual void OnPingAck() {}
   // After the streams have heard; the connection may be let go of.

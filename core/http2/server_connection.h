@@ -57,6 +57,7 @@ class ServerConnection final : public Connection {
   void OnBadRequest(Stream& stream, HeaderBlock kept, bool is_end) override;
   void OnPingAck() override;
   void OnPeerSettings() override;
+  void OnLongBody() override;
   void OnClosed() override;
 
   Setup setup_;
@@ -68,6 +69,7 @@ class ServerConnection final : public Connection {
   std::shared_ptr<void> companion_;
   bool is_draining_ = false;
   bool is_final_goaway_sent_ = false;
+  bool are_frames_long_ = false;  // as the peer is told
 };
 
 }  // namespace sgw::core

@@ -101,6 +101,7 @@ void Stream::Credit(std::size_t bytes) {
   }
   if (std::exchange(is_raise_due_, false)) {
     nghttp2_session_set_local_window_size(connection_->session_, NGHTTP2_FLAG_NONE, id_, window_);
+    connection_->OnLongBody();
   }
   connection_->ScheduleFlush();
 }

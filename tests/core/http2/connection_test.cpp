@@ -284,6 +284,30 @@ TEST_CASE("a peer that uses a stream which it has ended, reset or passed over he
   CHECK(reset.Ping());
 }
 
+TEST_CASE("a client whose upload goes on may send long frames") {
+  Pair pair([](Recorder& recorder) {
+    Echo(recorder);
+    recorder.on_headers = [&recorder, answer = recorder.on_headers] {
+      answer();
+      recorder.stream->RaiseWindow(256 * 1024);
+    };
+  });
+  RawClient client(pair.address);
+  client.Write(FrameOf(FrameType::kHeaders, kEndHeaders, 1, RequestHead()) + FrameOf(FrameType::kData, 0, 1, "first"));
+  const std::string longer = BigEndian(NGHTTP2_SETTINGS_MAX_FRAME_SIZE, 2) + BigEndian(256 * 1024);
+  std::size_t at_head = 0;
+  while (const auto frame = client.Read()) {
+    if (frame->type != FrameType::kSettings || frame->flags == kAck) continue;
+    client.Write(FrameOf(FrameType::kSettings, kAck, 0));
+    if (frame->payload == longer) break;
+    ++at_head;
+  }
+  CHECK(at_head == 1);
+  const std::string body(60'000, 'x');
+  client.Write(FrameOf(FrameType::kData, kEndStream, 1, body));
+  CHECK(client.ReadStream(1).find(body) != std::string::npos);
+}
+
 TEST_CASE("what comes for a stream that this side has reset is passed over") {
   Pair pair([](Recorder& recorder) {
     Recorder* self = &recorder;
