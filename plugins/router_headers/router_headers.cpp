@@ -103,14 +103,22 @@ Status HeaderRouterSettings::Validate() const {
     if (const std::string wrong = WhatIsWrongWith(rule.header); !wrong.empty())
       return InvalidArgument("attributes: " + wrong);
   }
-  for (const auto& pair : allowed) {
+  // An empty list is more likely a mistake of what wrote it than the wish to open everything, or nothing.
+  if (allowed && allowed->empty()) {
+    return InvalidArgument("allowed: has no pair, so nobody could use anything; leave it out where every pair exists");
+  }
+  for (const auto& pair : allowed.value_or(std::vector<std::string>())) {
     if (const std::string what = problem(pair, true); !what.empty()) return InvalidArgument("allowed: " + what);
   }
   for (const auto& [host, pair] : hosts) {
     if (const std::string what = problem(pair, false); !what.empty())
       return InvalidArgument("hosts." + host + ": " + what);
   }
-  for (const Rule& rule : rules) {
+  if (rules && rules->empty()) {
+    return InvalidArgument(
+        "rules: has no rule, so nobody could use anything; leave it out where everybody may use every pair");
+  }
+  for (const Rule& rule : rules.value_or(std::vector<Rule>())) {
     if (Status status = rule.Validate(); !status.ok()) return InvalidArgument("rules: " + status.message());
   }
   if (!default_team.empty() && !IsLabel(default_team)) {
@@ -122,7 +130,8 @@ Status HeaderRouterSettings::Validate() const {
   return {};
 }
 
-HeaderRouter::HeaderRouter(HeaderRouterSettings settings) : settings_(std::move(settings)) {
+HeaderRouter::HeaderRouter(HeaderRouterSettings settings)
+    : settings_(std::move(settings)), rules_(settings_.rules.value_or(std::vector<Rule>())) {
   for (const auto& [host, pair] : settings_.hosts) hosts_[Lower(host)] = pair;
 }
 
@@ -132,15 +141,15 @@ std::string HeaderRouter::Url(const RouterCall& call, std::string_view parameter
 }
 
 bool HeaderRouter::IsAllowed(const Place& place) const {
-  if (settings_.allowed.empty()) return true;
-  return std::any_of(settings_.allowed.begin(), settings_.allowed.end(), [&](const std::string& pair) {
+  if (!settings_.allowed) return true;
+  return std::any_of(settings_.allowed->begin(), settings_.allowed->end(), [&](const std::string& pair) {
     return pair == place.team + "/" + place.environment || pair == place.team + "/*";
   });
 }
 
 std::string HeaderRouter::Yours(const Identity& caller) const {
   std::string yours;
-  for (const std::string& team : TeamsOf(settings_.rules, caller)) yours += (yours.empty() ? "" : ", ") + team;
+  for (const std::string& team : TeamsOf(rules_, caller)) yours += (yours.empty() ? "" : ", ") + team;
   return yours.empty() ? "" : " Your teams are: " + yours + ".";
 }
 
@@ -181,9 +190,9 @@ RouterAnswer HeaderRouter::Decide(const RouterCall& call) {
   if (team) place.team = *team;
   if (environment) place.environment = *environment;
   const Identity& caller = call.identity();
-  if (place.team.empty()) place.team = DefaultTeam(settings_.rules, caller);
+  if (place.team.empty()) place.team = DefaultTeam(rules_, caller);
   if (place.team.empty()) place.team = settings_.default_team;
-  if (place.environment.empty()) place.environment = DefaultEnvironment(settings_.rules, caller);
+  if (place.environment.empty()) place.environment = DefaultEnvironment(rules_, caller);
   if (place.environment.empty()) place.environment = settings_.default_environment;
 
   const bool needs_team = settings_.namespace_.find("{team}") != std::string::npos;
@@ -230,10 +239,10 @@ RouterAnswer HeaderRouter::Decide(const RouterCall& call) {
     return InvalidArgument("The namespace '" + route.namespace_.substr(0, 100) +
                            "' is longer than the 63 letters that it may have.");
   }
-  if (!settings_.rules.empty()) {
-    const Rule* const rule = FindRule(settings_.rules, caller, place.team, place.environment, route.namespace_);
+  if (!rules_.empty()) {
+    const Rule* const rule = FindRule(rules_, caller, place.team, place.environment, route.namespace_);
     if (!rule) return MayNotUse(place, caller);
-    SetLimits(*rule, static_cast<std::size_t>(rule - settings_.rules.data()) + 1, caller, place.team, route.policy);
+    SetLimits(*rule, static_cast<std::size_t>(rule - rules_.data()) + 1, caller, place.team, route.policy);
   }
   route.team = place.team;
   route.environment = place.environment;

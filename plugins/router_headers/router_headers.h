@@ -5,6 +5,7 @@
 #include <sgw/plugin.h>
 
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -31,8 +32,8 @@ struct HeaderRouterSettings {
   std::string default_team;
   std::string default_environment;
   Table<std::string> hosts;
-  std::vector<std::string> allowed;
-  std::vector<Rule> rules;
+  std::optional<std::vector<std::string>> allowed;
+  std::optional<std::vector<Rule>> rules;
   std::vector<AttributeRule> attributes;
 
   static constexpr auto kSchema = Settings(
@@ -46,7 +47,7 @@ struct HeaderRouterSettings {
               "Environment of a call that names none."),
       Setting("hosts", &HeaderRouterSettings::hosts, "Host name that the client connects to, to team/environment."),
       Setting("allowed", &HeaderRouterSettings::allowed,
-              "The pairs that exist: team/environment or team/*. Empty: every pair."),
+              "The pairs that exist: team/environment or team/*. Without it every pair does."),
       Setting("rules", &HeaderRouterSettings::rules,
               "Who may use what; a call that no rule allows is refused. Without rules everybody may use every pair."),
       Setting("attributes", &HeaderRouterSettings::attributes, "Headers that become attributes for the pool."));
@@ -73,6 +74,7 @@ class HeaderRouter : public Router {
   Status MayNotUse(const Place& place, const Identity& caller) const;
 
   const HeaderRouterSettings settings_;
+  const std::vector<Rule> rules_;             // of the settings
   std::map<std::string, std::string> hosts_;  // in lower case
 };
 

@@ -275,6 +275,9 @@ TEST_CASE("settings that could never serve a call, or would mix callers up, are 
   };
   refused(R"({"namespace": "Team {team}"})", "namespace: 'Team {team}' gives no DNS label");
   refused(R"({"namespace": "{tema}"})", "namespace: '{tema}' gives no DNS label");
+  // An empty list would open everything, or nothing.
+  refused(R"({"rules": []})", "rules: has no rule");
+  refused(R"({"allowed": []})", "allowed: has no pair");
   refused(R"({"namespace": "-{team}"})", "namespace: '-{team}' gives no DNS label");
   // "ab" and "c" would be "a" and "bc".
   refused(R"({"namespace": "{team}{environment}"})", "namespace: '{team}{environment}' gives one namespace");
