@@ -62,8 +62,8 @@ def rows(bench):
     config = _unary(messages.CONFIG, "config", BARE_HEADERS, None)
     token = bench.provider.token()
     with_jwt = _unary(messages.CONFIG, "config", messages.spark_headers(token), None)
-    pipeline_bounds = [Bound(CPU_PER_REQUEST, 1.4, ("relay (U1)",)), Bound(CPU_PER_REQUEST, 1.0, ("haproxy",)),
-                       Bound(CPU_PER_REQUEST, 0.5, ("envoy",))]
+    pipeline_bounds = lambda relay: [Bound(CPU_PER_REQUEST, 1.4, (relay,)), Bound(CPU_PER_REQUEST, 1.0, ("haproxy",)),
+                                     Bound(CPU_PER_REQUEST, 0.5, ("envoy",))]
     relay = lambda bench: bench.start_relay()
     pipeline = lambda bench: bench.start_pipeline()
     echo_once = _one_at_a_time(messages.ECHO, "unary", ())
@@ -83,11 +83,11 @@ def rows(bench):
              Bound(CPU_PER_REQUEST, 0.4, ("envoy",))], (1000, 60000)),
         Row("U2", "Config of a bound session, through token, router, pool, discovery, audit and metrics; peers bare",
             [*peers(bench, config, only_l7=True), Contestant("relay (U1)", plain, relay),
-             Contestant("gateway", config, pipeline)], METRICS, pipeline_bounds, (1000, 60000)),
+             Contestant("gateway", config, pipeline)], METRICS, pipeline_bounds("relay (U1)"), (1000, 60000)),
         Row("U2", "the same with a signed token of 1.2 KB, which connections remember; peers get it, too",
-            [*peers(bench, with_jwt, only_l7=True), Contestant("relay (U1)", plain, relay),
-             Contestant("gateway", with_jwt, lambda bench: bench.start_oidc_pipeline(token))], METRICS, pipeline_bounds,
-            (1000, 60000), variant="auth_oidc"),
+            [*peers(bench, with_jwt, only_l7=True), Contestant("relay, the same call", with_jwt, relay),
+             Contestant("gateway", with_jwt, lambda bench: bench.start_oidc_pipeline(token))], METRICS,
+            pipeline_bounds("relay, the same call"), (1000, 60000), variant="auth_oidc"),
         Row("U3", "one call at a time: latency over direct",
             [_direct(echo_once), *peers(bench, echo_once), Contestant("gateway", echo_once, relay),
              Contestant("relay, the same call", config_once, relay), Contestant("pipeline", config_once, pipeline)],
