@@ -20,15 +20,12 @@ struct Callbacks {
 
   static int OnBeginFrame(nghttp2_session* session, const nghttp2_frame_hd* head, void* user) {
     Connection& connection = Of(user);
-    const bool is_headers = head->type == NGHTTP2_HEADERS;
-    if (!connection.is_server_ || (!is_headers && head->type != NGHTTP2_DATA)) return 0;
-    // Here, as a stream that is refused for being one too many never begins, and was not skipped.
-    if (is_headers) connection.past_streams_.Opened(head->stream_id);
+    if (!connection.is_server_ || head->type != NGHTTP2_HEADERS) return 0;
     const auto end = connection.past_streams_.Of(head->stream_id);
     if (end == PastStreams::End::kUncertain || connection.streams_.count(head->stream_id) != 0) return 0;
     if (end == PastStreams::End::kSkipped) {
       nghttp2_session_terminate_session(session, NGHTTP2_PROTOCOL_ERROR);
-    } else if (end == PastStreams::End::kEnded && is_headers) {
+    } else if (end == PastStreams::End::kEnded) {
       nghttp2_session_terminate_session(session, NGHTTP2_STREAM_CLOSED);
     } else {
       nghttp2_submit_rst_stream(session, NGHTTP2_FLAG_NONE, head->stream_id, NGHTTP2_STREAM_CLOSED);
@@ -116,7 +113,6 @@ struct Callbacks {
         if ((frame->hd.flags & NGHTTP2_FLAG_ACK) != 0) return 0;
         connection.OnPeerSettings();
         return Bears(connection);
-      case NGHTTP2_RST_STREAM: connection.past_streams_.Closed(frame->hd.stream_id, PastStreams::End::kReset); return 0;
       case NGHTTP2_PRIORITY: return Bears(connection);
       case NGHTTP2_PING:
         if ((frame->hd.flags & NGHTTP2_FLAG_ACK) != 0) connection.OnPingAck();

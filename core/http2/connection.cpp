@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 #include <cstring>
+#include <vector>
 
 #include "core/http2/frames.h"
 
@@ -139,10 +140,15 @@ bool Connection::ReadSome() {
   }
   pool.Filled(static_cast<std::uint32_t>(size));
   last_read_ = steady_clock::now();
+  std::vector<std::int32_t> late;
+  if (is_server_) late = late_data_.In({start, static_cast<std::size_t>(size)}, past_streams_);
   receiving_ = &slab;
   const ssize_t taken = nghttp2_session_mem_recv(session_, reinterpret_cast<const uint8_t*>(start), size);
   receiving_ = nullptr;
   pool.Rewind();
+  for (const std::int32_t id : late) {
+    nghttp2_submit_rst_stream(session_, NGHTTP2_FLAG_NONE, id, NGHTTP2_STREAM_CLOSED);
+  }
   if (taken < 0) {
     const bool is_flood = taken == NGHTTP2_ERR_FLOODED || taken == NGHTTP2_ERR_TOO_MANY_CONTINUATIONS ||
                           taken == NGHTTP2_ERR_CALLBACK_FAILURE;

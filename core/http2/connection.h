@@ -12,6 +12,7 @@
 #include <string>
 #include <unordered_map>
 
+#include "core/http2/late_data.h"
 #include "core/http2/options.h"
 #include "core/http2/past_streams.h"
 #include "core/http2/stream.h"
@@ -100,6 +101,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   std::unordered_map<std::int32_t, std::shared_ptr<Stream>> streams_;
   Stream* last_found_ = nullptr;  // of streams_: frames of a stream come one after another, fields even more so
   PastStreams past_streams_;      // a server's
+  LateData late_data_;            // a server's
   Queue<Chunk> output_;
   Buffer* receiving_ = nullptr;  // the slab that nghttp2 reads from just now
   std::size_t output_bytes_ = 0;

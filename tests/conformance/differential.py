@@ -2,14 +2,15 @@
 """The same call, direct and through the gateway, ends with the same bytes, metadata, trailers and status.
 
 Requests and responses are those of programs/origin, which knows nothing of gRPC: what is compared is what stood in the
-frames, field by field, in their order.
+frames, field by field, in their order. All of it by a bare relay, and by a gateway that knows sessions and stamps messages.
 """
 
 import base64
 import json
 import unittest
+import uuid
 
-from parts import relay, stand
+from parts import relay, spark, spark_gateway, stand
 from wire import Wire, head, message
 
 PLAIN = [("content-type", "application/grpc"), ("date", "never")]
@@ -25,6 +26,11 @@ def unpadded(data):
 
 
 class Differential(unittest.TestCase):
+    """What any message and any answer must come through."""
+
+    path, body, codes = "/test.Origin/Call", b"", range(17)
+    cookies = (("cookie", "a=b"), ("cookie", "c=d"))
+
     @classmethod
     def setUpClass(cls):
         stand(cls, relay, limits={"header_bytes": "1MiB"})
@@ -35,18 +41,22 @@ class Differential(unittest.TestCase):
         for wire in self.wires.values():
             self.addCleanup(wire.close)
 
-    def same(self, *fields, body=b"", **how):
+    @property
+    def through(self):
+        return [name for name in self.wires if name != "direct"]
+
+    def same(self, *fields, body=None, **how):
         """Performs the script everywhere; the direct response, which the others equalled."""
-        block = head("/test.Origin/Call", script(**how), *fields)
-        responses = {name: wire.call(block, body) for name, wire in self.wires.items()}
-        for name in ("plain", "tls"):
+        block = head(self.path, script(**how), *fields)
+        responses = {name: wire.call(block, self.body if body is None else body) for name, wire in self.wires.items()}
+        for name in self.through:
             for part in ("head", "trailers", "data", "has_ended"):
                 self.assertEqual(getattr(responses[name], part), getattr(responses["direct"], part), (name, part))
             self.assertEqual(responses[name].reset is None, responses["direct"].reset is None)
         return responses["direct"]
 
     def test_every_code_in_every_form(self):
-        for code in range(17):
+        for code in self.codes:
             trailers = [("grpc-status", str(code)), ("grpc-message", f"code {code}")]
             for messages in ([], [0], [100, 0, 70_000]):
                 with self.subTest(code=code, messages=messages):
@@ -80,11 +90,11 @@ class Differential(unittest.TestCase):
         self.same(head=PLAIN + fields, trailers=[("grpc-status", "0")])
         # What the origin saw of the request; it knows the gateway by its trace alone.
         seen = {}
-        block = head("/test.Origin/Call", script(heard=True, trailers=[("grpc-status", "0")]), *fields[:-2],
-                     ("grpc-timeout", "20S"), ("grpc-encoding", "gzip"), ("user-agent", "u"), ("cookie", "a=b"), ("cookie", "c=d"))
+        block = head(self.path, script(heard=True, trailers=[("grpc-status", "0")]), *fields[:-2],
+                     ("grpc-timeout", "20S"), ("grpc-encoding", "gzip"), ("user-agent", "u"), *self.cookies)
         for name, wire in self.wires.items():
-            seen[name] = json.loads(wire.call(block, b"").trailer("x-heard"))
-        for name in ("plain", "tls"):
+            seen[name] = json.loads(wire.call(block, self.body).trailer("x-heard"))
+        for name in self.through:
             self.assertEqual(len(seen[name].pop("Traceparent")[0]), 55)
             self.assertEqual(seen[name], seen["direct"])
 
@@ -110,19 +120,38 @@ class Differential(unittest.TestCase):
             self.same(head=[*fields, ("date", "never")], messages=[10])
 
     def test_a_reset_in_mid_stream_is_a_status_behind_what_came(self):
-        block = head("/test.Origin/Call", script(messages=[10], reset=True))
-        for name in ("plain", "tls"):
-            response = self.wires[name].call(block)
+        block = head(self.path, script(messages=[10], reset=True))
+        for name in self.through:
+            response = self.wires[name].call(block, self.body)
             self.assertEqual(response.data, self.same(messages=[10], trailers=[("grpc-status", "0")]).data)
             self.assertEqual(response.code, 13)
 
     def test_a_head_as_large_as_the_limit_passes_and_a_larger_one_is_refused_alone(self):
         call = script(trailers=[("grpc-status", "0")])
-        for name in ("plain", "tls"):
+        for name in self.through:
             for count, code in ((30, 0), (36, 8)):
-                response = self.wires[name].call(head("/test.Origin/Call", call, *[("x-many", "m" * 30_000)] * count))
+                response = self.wires[name].call(head(self.path, call, *[("x-many", "m" * 30_000)] * count), self.body)
                 self.assertEqual(response.code, code, response.trailer("grpc-message"))
             self.same(trailers=[("grpc-status", "0")])
+
+
+class InSessions(Differential):
+    """The same for a Spark Connect server's answers, whose requests are walked and stamped: what these become, large.py asks."""
+
+    path = "/spark.connect.SparkConnectService/ExecutePlan"
+    body = message(spark(str(uuid.uuid4())))
+    cookies = ()  # A credential is the gateway's alone.
+    codes = range(16)  # By UNAUTHENTICATED a driver refuses the gateway itself; a session without a driver has ended.
+    test_bodies_pass_byte_by_byte = test_initial_metadata_come_before_the_request_ends = None
+
+    @classmethod
+    def setUpClass(cls):
+        stand(cls, spark_gateway, limits={"header_bytes": "1MiB"})
+
+    def setUp(self):
+        self.wires = {"direct": Wire(self.origin.address), "plain": Wire(self.gateway.plain)}
+        for wire in self.wires.values():
+            self.addCleanup(wire.close)
 
 
 if __name__ == "__main__":

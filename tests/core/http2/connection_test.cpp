@@ -282,6 +282,20 @@ TEST_CASE("a peer that uses a stream which it has ended, reset or passed over he
               FrameOf(FrameType::kReset, 0, 1, BigEndian(8)) + head(1));
   CHECK(code_of(reset, FrameType::kReset, 1) == ErrorCode::kStreamClosed);
   CHECK(reset.Ping());
+
+  // DATA there, also in pieces, ends nothing but itself.
+  RawClient data(pair.address);
+  const std::string more = FrameOf(FrameType::kData, 0, 1, "more");
+  data.Write(FrameOf(FrameType::kHeaders, kEndHeaders, 1, RequestHead()) +
+             FrameOf(FrameType::kReset, 0, 1, BigEndian(8)) + more);
+  CHECK(code_of(data, FrameType::kReset, 1) == ErrorCode::kStreamClosed);
+  data.Write(head(5));
+  data.ReadStream(5);
+  for (const char byte : FrameOf(FrameType::kData, 0, 5, "more")) data.Write({&byte, 1});
+  CHECK(code_of(data, FrameType::kReset, 5) == ErrorCode::kStreamClosed);
+  data.Write(FrameOf(FrameType::kData, 0, 3, "more"));
+  CHECK(code_of(data, FrameType::kReset, 3) == ErrorCode::kStreamClosed);
+  CHECK(data.Ping());
 }
 
 TEST_CASE("a client whose upload goes on may send long frames") {
