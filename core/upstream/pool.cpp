@@ -32,7 +32,7 @@ struct UpstreamPool::Group {
   UpstreamPool* pool = nullptr;  // null once the pool has gone
   std::shared_ptr<EndpointState> state;
   bool is_tls = false;
-  std::string server_name;                   // with TLS
+  std::string server_name;                   // that the endpoint names, for TLS
   std::vector<std::shared_ptr<Link>> links;  // shared with nobody for longer than a callback
   std::deque<UpstreamWaiter*> waiters;
   Timer retry;
@@ -59,17 +59,19 @@ UpstreamPool::UpstreamPool(Worker& worker, EndpointTable& table, UpstreamOptions
     : worker_(worker), table_(table), options_(std::move(options)) {}
 
 UpstreamPool::~UpstreamPool() {
-  for (auto& [key, group] : groups_) {
-    group->pool = nullptr;
-    group->retry.Cancel();
-    group->patience.Cancel();
-    for (UpstreamWaiter* waiter : group->waiters) waiter->waits_in_.reset();
-    group->waiters.clear();
-    group->state->streams -= group->counted_streams;
-    group->state->connections -= group->counted_links;
-    StopTrying(*group->state);
-    for (auto& link : group->links) link->connection->Close();
-    group->links.clear();
+  for (auto& [key, groups] : groups_) {
+    for (auto& group : groups) {
+      group->pool = nullptr;
+      group->retry.Cancel();
+      group->patience.Cancel();
+      for (UpstreamWaiter* waiter : group->waiters) waiter->waits_in_.reset();
+      group->waiters.clear();
+      group->state->streams -= group->counted_streams;
+      group->state->connections -= group->counted_links;
+      StopTrying(*group->state);
+      for (auto& link : group->links) link->connection->Close();
+      group->links.clear();
+    }
   }
 }
 
@@ -77,17 +79,18 @@ bool UpstreamPool::UsesTls(const Endpoint& endpoint) const { return WantsTls(end
 
 std::shared_ptr<UpstreamPool::Group> UpstreamPool::GroupOf(const Endpoint& endpoint) {
   const bool is_tls = UsesTls(endpoint);
+  const std::string_view name = is_tls ? endpoint.server_name : std::string_view();
   key_.assign(endpoint.address).append(1, '\n').append(endpoint.incarnation);
-  if (is_tls) key_.append("\ntls\n").append(endpoint.server_name);
-  std::shared_ptr<Group>& group = groups_[key_];
-  if (!group) {
-    group = std::make_shared<Group>();
-    group->pool = this;
-    group->state = table_.Of(endpoint.address, endpoint.incarnation);
-    group->is_tls = is_tls;
-    if (is_tls) group->server_name = ServerNameOf(endpoint);
-    if (!sweep_.is_pending()) sweep_ = worker_.StartTimer(kSweepEvery, [this] { Sweep(); });
+  std::vector<std::shared_ptr<Group>>& groups = groups_[key_];
+  for (const auto& group : groups) {
+    if (group->is_tls == is_tls && group->server_name == name) return group;
   }
+  const auto group = groups.emplace_back(std::make_shared<Group>());
+  group->pool = this;
+  group->state = table_.Of(endpoint.address, endpoint.incarnation);
+  group->is_tls = is_tls;
+  group->server_name = name;
+  if (!sweep_.is_pending()) sweep_ = worker_.StartTimer(kSweepEvery, [this] { Sweep(); });
   return group;
 }
 
@@ -142,7 +145,9 @@ void UpstreamPool::Connect(const std::shared_ptr<Group>& group) {
   setup.connect_timeout = options_.connect_timeout;
   setup.is_tls = group->is_tls;
   if (options_.tls) setup.tls = options_.tls->context();
-  setup.server_name = group->server_name;
+  if (group->is_tls) {
+    setup.server_name = ServerNameOf({.address = group->state->address, .server_name = group->server_name});
+  }
   // A link that was given up says nothing any more.
   const auto told = [weak = std::weak_ptr(group), one = std::weak_ptr(made)](const auto& tell) {
     const auto self = weak.lock();
@@ -298,11 +303,12 @@ const Endpoint* UpstreamPool::Choose(std::span<const Endpoint> endpoints, std::s
 }
 
 void UpstreamPool::Withdraw(const std::string& address, const std::string& incarnation) {
+  const auto at = groups_.find(EndpointKey(address, incarnation));
+  if (at == groups_.end()) return;
   std::vector<std::shared_ptr<ClientConnection>> ready;
   // The plain one and those by TLS.
-  for (const auto& [key, group] : groups_) {
-    const EndpointState& state = *group->state;
-    if (state.address != address || state.incarnation != incarnation || state.bound > 0) continue;
+  for (const auto& group : at->second) {
+    if (group->state->bound > 0) return;
     for (const auto& link : group->links) {
       if (link->is_ready) ready.push_back(link->connection);
     }
@@ -312,11 +318,12 @@ void UpstreamPool::Withdraw(const std::string& address, const std::string& incar
 
 void UpstreamPool::Sweep() {
   const SteadyTime now = table_.clock().Now();
-  std::erase_if(groups_, [&](const auto& entry) {
-    const Group& group = *entry.second;
-    return group.links.empty() && group.waiters.empty() && !group.retry.is_pending() &&
-           (!group.state->is_failing() || now - group.state->last_failure() > kRememberFailures);
-  });
+  const auto is_done = [&](const auto& group) {
+    return group->links.empty() && group->waiters.empty() && !group->retry.is_pending() &&
+           (!group->state->is_failing() || now - group->state->last_failure() > kRememberFailures);
+  };
+  for (auto& [key, groups] : groups_) std::erase_if(groups, is_done);
+  std::erase_if(groups_, [](const auto& entry) { return entry.second.empty(); });
   if (!groups_.empty()) sweep_ = worker_.StartTimer(kSweepEvery, [this] { Sweep(); });
 }
 

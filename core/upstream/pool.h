@@ -106,7 +106,8 @@ class UpstreamPool {
   Worker& worker_;
   EndpointTable& table_;
   const UpstreamOptions options_;
-  std::unordered_map<std::string, std::shared_ptr<Group>> groups_;
+  // By EndpointKey: one that is reached plainly, and one for each name by TLS.
+  std::unordered_map<std::string, std::vector<std::shared_ptr<Group>>> groups_;
   std::string key_;  // what is looked for there: its memory is kept, each call asks
   std::size_t next_choice_ = 0;
   Timer sweep_;

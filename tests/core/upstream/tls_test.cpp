@@ -162,6 +162,21 @@ TEST_CASE("an endpoint may be plain where others are not") {
   rig.End(by_tls);
 }
 
+TEST_CASE("an endpoint that is withdrawn keeps none of its connections, whatever name they are for") {
+  TlsDriver driver({.names = "DNS:a.acme.com,DNS:b.acme.com"});
+  PoolRig rig(driver.Options());
+  Caller a, b;
+  REQUIRE(rig.Get(a, driver.endpoint("a.acme.com")).ok());
+  REQUIRE(rig.Get(b, driver.endpoint("b.acme.com")).ok());
+  CHECK(a.connection != b.connection);
+  rig.End(a);
+  rig.End(b);
+  const std::string address = driver.server->address;
+  CHECK(rig.Sees(address, [](const EndpointView& view) { return view.connections == 2; }));
+  rig.pools.Withdraw(address, "");
+  CHECK(rig.Sees(address, [](const EndpointView& view) { return view.connections == 0; }));
+}
+
 TEST_CASE("new connections take authorities that have changed, and open ones stay") {
   StillClock clock;
   TlsDriver driver;
