@@ -5,7 +5,7 @@
 namespace sgw::core {
 namespace {
 
-// What an operator can do about it; said once. Null: nothing.
+// What it means to an operator, and what can be done about it. Null: one client's own mistake, that only metrics count.
 const char* CureOf(std::string_view reason) {
   if (reason == "tls_on_plain_port") {
     return "a client speaks TLS to a listener without it: give the listener `tls:`, or leave use_ssl=true (and, beyond "
@@ -26,6 +26,11 @@ const char* CureOf(std::string_view reason) {
   if (reason == "over_limit") return "new connections are closed at once: as many as limits.connections are open";
   if (reason == "out_of_descriptors")
     return "new connections wait: the process may open no more files (LimitNOFILE, ulimit -n)";
+  if (reason == "flood")
+    return "connections are closed that make work without a use: resets, empty frames, headers without an end";
+  if (reason == "handshake_timeout") return "connections are closed that do not begin in limits.handshake_timeout";
+  if (reason == "header_bytes" || reason == "header_count")
+    return "calls are refused whose metadata are over a bound: see limits.header_bytes and limits.header_count";
   return nullptr;
 }
 
@@ -84,7 +89,9 @@ void FrontDoor::Note(const char* reason) {
   const char* cure = CureOf(reason);
   if (!cure) return;
   const std::lock_guard lock(mutex_);
-  if (told_.insert(reason).second) spdlog::warn("{}: {} (said once; counted in metrics)", reason, cure);
+  if (spells_.Begins(reason, Clock::Real().Now())) {
+    spdlog::warn("{}: {} (said once, until it has been quiet for a while; counted in metrics)", reason, cure);
+  }
 }
 
 void FrontDoor::Drain() {

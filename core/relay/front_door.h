@@ -7,13 +7,13 @@
 #include <functional>
 #include <memory>
 #include <mutex>
-#include <set>
 #include <string>
 #include <unordered_map>
 #include <vector>
 
 #include "core/http2/server_connection.h"
 #include "core/relay/relay.h"
+#include "core/relay/spells.h"
 #include "core/worker/acceptor.h"
 
 namespace sgw::core {
@@ -57,8 +57,8 @@ class FrontDoor {
   std::vector<Listener> listeners_;
   std::vector<PerWorker> per_worker_;
   std::atomic<bool> is_draining_{false};
-  std::mutex mutex_;  // Guards told_.
-  std::set<std::string> told_;
+  std::mutex mutex_;  // Guards spells_.
+  Spells spells_;
   Acceptor acceptor_;
 };
 

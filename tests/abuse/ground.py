@@ -16,6 +16,8 @@ from wire import Wire, head, message
 MIB = 1 << 20
 IS_LONG = "--long" in sys.argv
 INCIDENT = "spark_gateway_connection_incidents_total"
+# Bounds of which the log tells when they begin to be reached, and not each time.
+BOUNDS = {"flood", "handshake_timeout", "header_bytes", "header_count", "held_bytes", "out_of_descriptors", "over_limit"}
 
 
 def cpu_seconds(pid):
@@ -87,13 +89,16 @@ class Ground(unittest.TestCase):
         page = metrics(self.gateway)
         return {name.split('"')[1]: value for name, value in page.items() if name.startswith(INCIDENT)}
 
+    def log_lines(self):
+        return self.gateway.log_tail(1_000_000).splitlines()
+
     @contextlib.contextmanager
     def attack(self, healthy=True):
         """The attack happens inside; afterwards everything is as it was, and the facts have been told.
 
         Yields a list for what is to be closed at the end of the attack.
         """
-        counted = self.incidents()
+        counted, said = self.incidents(), self.log_lines()
         client = Healthy(self.address, self.healthy_block(), self.healthy_body(), 21_010) if healthy else None
         rss, cpu, mine = memory(self.gateway.pid), cpu_seconds(self.gateway.pid), time.process_time()
         with contextlib.ExitStack() as tools:
@@ -110,6 +115,9 @@ class Ground(unittest.TestCase):
         self.new = {name: count - counted.get(name, 0) for name, count in self.incidents().items() if count != counted.get(name, 0)}
         print(f"\n    gateway {spent:.2f} s CPU, {grown / MIB:+.1f} MiB; attacker {mine:.2f} s; "
               f"counted {self.new or 'nothing'}; {client.calls if client else 0} healthy calls ", end="", flush=True)
+        self.assertLess(len(self.log_lines()) - len(said), 20)
+        for reason in BOUNDS & self.new.keys():
+            self.assertEqual(sum(f" {reason}: " in line for line in self.log_lines()), 1, reason)
         if not IS_SANITIZED:
             self.assertLess(grown, self.grows_at_most)
             self.assertLess(spent, 100 * max(mine, 0.05))

@@ -5,11 +5,15 @@ import contextlib
 import resource
 import socket
 import time
+import uuid
 
 from ground import IS_LONG, MIB, Ground, main, metrics, wait_until
+from parts import spark, varint
 from wire import PREFACE, SETTINGS, Wire, frame, head, headers, message, setting
 
 BIG = ("x-script", '{"messages": [8000000], "trailers": [["grpc-status", "0"]], "head": [["content-type", "application/grpc"]]}')
+LARGE = b"\0\x10\0\0\0"  # the prefix of a message of 256 MiB
+BLOB = b"\x1a" + varint(200 << 20) + b"x" * 60_000  # the beginning of a field of 200 MiB
 OK = ("x-script", '{"trailers": [["grpc-status", "0"]], "head": [["content-type", "application/grpc"]]}')
 
 
@@ -68,10 +72,66 @@ class Readers(Ground):
         with self.attack() as tools:
             wire = self.wire(tools)
             for _ in range(200):
-                stream = wire.open(head("/test.Origin/Call", OK))
-                wire.send(stream, message(b"x" * 60_000).replace(b"\0\0\0\xea\x60", b"\0\x10\0\0\0", 1), is_end=False)
+                wire.send(wire.open(head("/test.Origin/Call", OK)), LARGE + b"x" * 60_000, is_end=False)
             wire.ping()
             self.assertLessEqual(self.state()["held"], 65 * MIB)
+
+
+class Capped(Readers):
+    """The same with a bound that is reached."""
+
+    limits = {"buffer_bytes": "8MiB"}
+    grows_at_most = 64 * MIB
+
+    def test_clients_that_stop_reading_a_big_result_stop_nobody_else(self):
+        with self.attack() as tools:
+            self.hold(tools, 100, 4)
+            wait_until(lambda: self.incidents().get("held_bytes", 0) > 0, 30, "the bound to be reached")
+            for _ in range(20):
+                self.assertLessEqual(self.state()["held"], 8 * MIB)
+                with Wire(self.address) as wire:
+                    self.assertEqual(len(wire.call(head("/test.Origin/Call", BIG)).data), 8_000_005)
+        self.assertEqual(set(self.new), {"held_bytes"})
+
+    test_many_streams_of_a_client_that_never_reads_are_bounded_together = None
+    test_streams_without_a_window_hold_no_more_than_theirs = None
+    test_large_messages_that_never_end_are_bounded = None
+
+
+class Messages(Ground):
+    """The same of messages that are walked, and whose beginning says to which session they belong."""
+
+    is_spark = True
+
+    def parts(self, tools, first):
+        """200 streams, each with so much of a message of 256 MiB."""
+        wire = self.wire(tools)
+        path = "/spark.connect.SparkConnectService/AddArtifacts"
+        streams = [wire.open(head(path, OK)) for _ in range(200)]
+        for stream in streams:
+            wire.send(stream, LARGE + first(), is_end=False)
+        wire.ping()
+        self.assertLessEqual(self.state()["held"], 65 * MIB)
+        return wire, streams
+
+    def test_large_messages_that_never_end_are_bounded(self):
+        with self.attack() as tools:
+            wire, streams = self.parts(tools, lambda: spark(str(uuid.uuid4())) + BLOB)
+            self.assertFalse(any(wire.streams[stream].is_over for stream in streams))
+        page = metrics(self.gateway)
+        self.assertEqual(page.get("spark_gateway_live_calls", 0), 0)
+
+    def test_large_messages_that_do_not_say_their_session_in_time_are_refused(self):
+        with self.attack() as tools:
+            wire, streams = self.parts(tools, lambda: BLOB)
+            for stream in streams:
+                self.assertEqual(wire.wait(stream).code, 3, wire.streams[stream].trailer("grpc-message"))
+
+    def test_beginnings_that_could_still_say_their_session_are_bounded(self):
+        with self.attack() as tools:
+            wire, streams = self.parts(tools, lambda: BLOB[:20_000])
+            self.assertFalse(any(wire.streams[stream].is_over for stream in streams))
+            self.assertGreater(self.state()["held"], 200 * 20_000)
 
 
 class Silent(Ground):
