@@ -1,4 +1,5 @@
-"""A TCP proxy that breaks connections where it is told to: at a byte, or at a place in the frames of HTTP/2."""
+"""A TCP proxy that breaks connections where it is told to: at a byte, or at a place in the frames of HTTP/2, or in the
+records of TLS. It may end TLS itself, on either side, and then sees the frames within."""
 
 import asyncio
 import contextlib
@@ -14,7 +15,7 @@ UP, DOWN = "up", "down"  # from the client to the server, and back
 # What is done when the place is reached.
 DELAY = "delay"        # both directions rest for a moment, then go on
 THROTTLE = "throttle"  # both directions go on in small pieces with pauses
-CUT = "cut"            # both connections are closed
+CUT = "cut"            # both connections are closed; with TLS without a word
 RESET = "reset"        # both are reset
 SILENCE = "silence"    # whatever comes is swallowed, as if the other side had lost its power
 STALL = "stall"        # nothing more is taken in the direction of the place
@@ -25,7 +26,8 @@ REFUSE = "refuse"      # nobody listens, until the next arm(); it has no other p
 class Place:
     """Where in a connection: byte `at` of a direction, or part of the nth frame of a kind (counted from 0).
 
-    `part`: 0 before the frame, 1 behind it, and anything between within its payload.
+    `part`: 0 before the frame, 1 behind it, and anything between within its payload. `is_record`: it is a record of TLS, and
+    its kind the content's.
     """
 
     direction: str = UP
@@ -33,9 +35,15 @@ class Place:
     kind: int = 0
     nth: int = 0
     part: float = 0.0
+    is_record: bool = False
 
 
 CONNECTION = Place(UP, at=0)
+
+
+def ssl_of(context):
+    """What asyncio is told. Nobody is waited for who does not say goodbye."""
+    return {"ssl": context, "ssl_shutdown_timeout": 1} if context else {}
 
 
 class Finder:
@@ -44,8 +52,9 @@ class Finder:
     def __init__(self, direction, place):
         self._place = place if place and place.direction == direction else None
         self._passed, self._seen = 0, 0
-        self._skip = len(PREFACE) if direction == UP else 0  # what belongs to the frame before
-        self._head = bytearray()
+        is_record = bool(place) and place.is_record
+        self._skip = len(PREFACE) if direction == UP and not is_record else 0  # what belongs to the frame before
+        self._head, self._head_size = bytearray(), 5 if is_record else 9
         self._to_place = None  # bytes from here to the place, once its frame has begun
 
     def find(self, data):
@@ -67,23 +76,29 @@ class Finder:
                 continue
             if not self._head:
                 begin = at
-            step = min(9 - len(self._head), len(data) - at)
+            step = min(self._head_size - len(self._head), len(data) - at)
             self._head += data[at:at + step]
             at += step
-            if len(self._head) < 9:
+            if len(self._head) < self._head_size:
                 # A head that is torn is let through: peers write it in one piece.
                 continue
-            size, kind, flags = int.from_bytes(self._head[:3], "big"), self._head[3], self._head[4]
+            self._skip, is_one = self._read_head()
             self._head.clear()
-            self._skip = size
-            is_ack = kind == 4 and flags & 1
-            if kind != place.kind or is_ack or (kind == 0 and not size):
+            if not is_one:
                 continue
             self._seen += 1
             if self._seen == place.nth + 1:
-                within = 0 if place.part == 0 else 9 + int(size * place.part)
+                within = 0 if place.part == 0 else self._head_size + int(self._skip * place.part)
                 return self._near(begin, within, data)
         return None
+
+    def _read_head(self):
+        """The payload's size, and whether it is one of those that are counted."""
+        head = self._head
+        if self._place.is_record:
+            return int.from_bytes(head[3:5], "big"), head[0] == self._place.kind
+        size, kind, is_ack = int.from_bytes(head[:3], "big"), head[3], head[3] == 4 and head[4] & 1
+        return size, kind == self._place.kind and not is_ack and (kind != 0 or size > 0)
 
     def _near(self, begin, distance, data):
         if begin + distance <= len(data):
@@ -93,10 +108,14 @@ class Finder:
 
 
 class Proxy:
-    """Listens when it is made. `hit` is set when the place that was armed has been reached. Methods block, for a moment."""
+    """Listens when it is made. `hit` is set when the place that was armed has been reached. Methods block, for a moment.
 
-    def __init__(self, target, pause=0.05):
+    `tls`, `target_tls`: the context of ssl's with which it listens, or connects.
+    """
+
+    def __init__(self, target, pause=0.05, tls=None, target_tls=None):
         self.target, self.pause = target, pause
+        self.tls, self.target_tls = tls, target_tls
         self.hit = threading.Event()
         self._armed, self._links = None, set()
         self._loop = asyncio.new_event_loop()
@@ -124,7 +143,7 @@ class Proxy:
 
     async def _listen(self):
         host, port = self.address.rsplit(":", 1)
-        self._server = await asyncio.start_server(self._serve, host, int(port))
+        self._server = await asyncio.start_server(self._serve, host, int(port), **ssl_of(self.tls))
         self.address = "%s:%d" % self._server.sockets[0].getsockname()
 
     async def _arm(self, act, place):
@@ -177,7 +196,8 @@ class Link:
             if self._act and self._place == CONNECTION and await self._hit() is False:
                 return
             host, port = self._proxy.target.rsplit(":", 1)
-            far_reader, far_writer = await asyncio.open_connection(host, int(port))
+            name = {"server_hostname": "localhost"} if self._proxy.target_tls else {}
+            far_reader, far_writer = await asyncio.open_connection(host, int(port), **ssl_of(self._proxy.target_tls), **name)
             self._writers.append(far_writer)
             pumps = [asyncio.ensure_future(self._pump(UP, reader, far_writer)),
                      asyncio.ensure_future(self._pump(DOWN, far_reader, writer))]
@@ -226,6 +246,10 @@ class Link:
             for one in self._writers:
                 one.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
                 one.transport.abort()
+        if act == CUT:
+            for one in self._writers:
+                if one.get_extra_info("ssl_object"):
+                    one.transport.abort()
         self._is_slow = act == THROTTLE
         self._is_silent = act == SILENCE
         self._proxy.hit.set()

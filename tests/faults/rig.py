@@ -3,6 +3,7 @@
 import dataclasses
 import os
 import random
+import ssl
 import sys
 import tempfile
 import unittest
@@ -14,6 +15,7 @@ from proxy import CONNECTION, CUT, DOWN, RESET, UP, Place, Proxy
 from scripted import Scripted
 from wire import Wire, head, message
 
+IS_LONG = "--long" in sys.argv
 OK, CANCELLED, RESOURCE_EXHAUSTED, INTERNAL, UNAVAILABLE = 0, 1, 8, 13, 14
 METHODS = "/spark.connect.SparkConnectService/"
 
@@ -64,10 +66,27 @@ def at_any_byte(up, down, count=20):
         yield dice.choice((CUT, RESET)), dice.choice(tuple(KINDS.values())), place
 
 
+def tls_server(own):
+    """What ssl needs to listen with this certificate."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(own.certificate, own.key)
+    context.set_alpn_protocols(["h2"])
+    return context
+
+
+def tls_client(own):
+    """What ssl needs to connect to who has it."""
+    context = ssl.create_default_context(cafile=own.certificate)
+    context.set_alpn_protocols(["h2"])
+    return context
+
+
 class Rig(unittest.TestCase):
-    """A class of cases on one gateway and one driver. `config` is more of the gateway's configuration."""
+    """A class of cases on one gateway and one driver. `config` is more of the gateway's configuration, `kinds` are those of
+    its calls."""
 
     config = {}
+    kinds = KINDS
 
     @classmethod
     def setUpClass(cls):
@@ -76,12 +95,26 @@ class Rig(unittest.TestCase):
         cls.folder = folder.name
         cls.driver = Scripted(cls.folder)
         cls.addClassCleanup(cls.stop_driver)
-        cls.proxy = Proxy(cls.driver.address)
-        cls.addClassCleanup(cls.proxy.close)
-        cls.gateway = spark_gateway(cls.folder, cls.proxy.address, workers=1, **cls.config)
-        cls.addClassCleanup(cls.gateway.close)
+        cls.start_gateway()
         cls.sizes = {kind.method: len(cls.whole(kind).data) for kind in KINDS.values()}
         cls.wait_for_nothing()
+
+    @classmethod
+    def new_proxy(cls, target, **how):
+        proxy = Proxy(target, **how)
+        cls.addClassCleanup(proxy.close)
+        return proxy
+
+    @classmethod
+    def start_gateway(cls):
+        """It knows the driver by the address of `front`: `proxy` itself, or what stands before it."""
+        cls.proxy = cls.front = cls.new_proxy(cls.driver.address)
+        cls.serve()
+
+    @classmethod
+    def serve(cls, **more):
+        cls.gateway = spark_gateway(cls.folder, cls.front.address, workers=1, **{**cls.config, **more})
+        cls.addClassCleanup(cls.gateway.close)
 
     @classmethod
     def stop_driver(cls):
@@ -174,4 +207,4 @@ class Rig(unittest.TestCase):
 
 
 def main():
-    unittest.main(argv=sys.argv, verbosity=2 if os.environ.get("SGW_VERBOSE") else 1)
+    unittest.main(argv=[word for word in sys.argv if word != "--long"], verbosity=2 if os.environ.get("SGW_VERBOSE") else 1)

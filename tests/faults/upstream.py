@@ -4,7 +4,7 @@
 import uuid
 
 from proxy import CUT, DELAY, REFUSE, RESET, SILENCE, STALL, THROTTLE
-from rig import KINDS, OK, PLACES, STREAM, UNAVAILABLE, UPLOAD, Rig, at_any_byte, main, wait_until
+from rig import OK, PLACES, STREAM, UNAVAILABLE, UPLOAD, Rig, at_any_byte, main, wait_until
 from wire import Wire
 
 
@@ -14,24 +14,25 @@ class Upstream(Rig):
     def every_stage(self, act, check):
         """Does it at every stage of every kind of call, each on a connection and in a session of its own."""
         for stage, place in PLACES.items():
-            for name, kind in KINDS.items():
+            for name, kind in self.kinds.items():
                 with self.subTest(f"{act} at the {stage} of a call: {name}"):
                     self.one(kind, act, place, lambda *how, stage=stage: check(stage, *how))
 
-    def one(self, kind, act, place, check, must_hit=True):
-        session = str(uuid.uuid4())
-        self.proxy.arm(act, place)
+    def one(self, kind, act, place, check, must_hit=True, proxy=None):
+        """Does it to a call, by this proxy or the usual one. `check(kind, wire, stream, session)` is asked meanwhile."""
+        session, proxy = str(uuid.uuid4()), proxy or self.proxy
+        proxy.arm(act, place)
         try:
             with Wire(self.gateway.address) as wire:
                 stream = kind.begin(wire, session)
-                self.assertTrue(not must_hit or self.proxy.hit.wait(30))
+                self.assertTrue(not must_hit or proxy.hit.wait(30))
                 check(kind, wire, stream, session)
                 is_ok = wire.streams[stream].code == OK
-            self.proxy.end_connections()
+            proxy.end_connections()
             wait_until(lambda: self.driver.runs(kind.method) == 0, 30, "the driver to have been told")
         finally:
-            self.proxy.arm()
-            self.proxy.end_connections()
+            proxy.arm()
+            proxy.end_connections()
             seen = len(self.seen(kind, session))
             self.release(session)
         self.assertLessEqual(seen, 1)
@@ -53,7 +54,7 @@ class Upstream(Rig):
             codes = (OK, UNAVAILABLE) if stage == "settings" else (UNAVAILABLE,)
             self.assertIn(response.code, codes, response.trailer("grpc-message"))
             if response.code == UNAVAILABLE:
-                self.assertIn(self.proxy.address, response.trailer("grpc-message"))
+                self.assertIn(self.front.address, response.trailer("grpc-message"))
                 self.assertNotEqual(response.trailer("grpc-status-details-bin"), "")
             if stage in ("connection", "request head"):
                 self.assertEqual(self.seen(kind, session), [])
@@ -76,7 +77,7 @@ class Upstream(Rig):
             self.every_stage(act, check)
 
     def test_nobody_there(self):
-        for name, kind in KINDS.items():
+        for name, kind in self.kinds.items():
             with self.subTest(name):
                 self.one(kind, REFUSE, PLACES["connection"],
                          lambda _kind, wire, stream, _session: self.assertEqual(wire.wait(stream).code, UNAVAILABLE))
