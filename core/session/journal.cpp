@@ -6,6 +6,7 @@
 #include <sys/file.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <filesystem>
@@ -53,27 +54,44 @@ Result<int> Lock(const std::string& path) {
   return fd;
 }
 
+// A time that is too far off to be written down is as far off as one can be.
+WallTime TimeOf(std::int64_t milliseconds) {
+  constexpr auto kLast = std::chrono::floor<std::chrono::milliseconds>(WallTime::max().time_since_epoch()).count();
+  return WallTime(std::chrono::milliseconds(std::clamp(milliseconds, -kLast, kLast)));
+}
+
+// Whether the line may be the beginning of one of ours.
+bool IsTorn(std::string_view line) {
+  for (const std::string_view start : {R"({"set":)", R"({"remove":)"}) {
+    if (line.substr(0, start.size()) == start.substr(0, line.size())) return true;
+  }
+  return false;
+}
+
 // False: there is something in the file, and it is no journal.
 bool Read(const std::string& path, WallTime now, std::map<std::string, JournalValue>& found) {
   std::ifstream file(path);
   std::size_t read = 0;
   std::size_t unreadable = 0;
+  bool is_torn = true;
   for (std::string line; std::getline(file, line);) {
     const auto json = Json::Parse(line);
     const bool is_entry = json && (!json->String("/set").empty() || !json->String("/remove").empty());
     ++(is_entry ? read : unreadable);
-    if (!is_entry) continue;
+    if (!is_entry) {
+      is_torn = is_torn && IsTorn(line);
+      continue;
+    }
     if (const Json* removed = json->At("/remove"); removed && removed->as_string()) {
       found.erase(*removed->as_string());
       continue;
     }
-    const WallTime until{std::chrono::milliseconds(json->Integer("/until_ms"))};
-    found[json->String("/set")] = {json->String("/value"), until};
+    found[json->String("/set")] = {json->String("/value"), TimeOf(json->Integer("/until_ms"))};
   }
   std::erase_if(found, [&](const auto& one) { return one.second.until <= now; });
   // One is what a crash leaves.
   if (unreadable > 1 && read > 0) spdlog::warn("{}: {} lines cannot be read and were passed over", path, unreadable);
-  return read > 0 || unreadable <= 1;
+  return read > 0 || unreadable == 0 || (unreadable == 1 && is_torn);
 }
 
 }  // namespace

@@ -95,10 +95,26 @@ TEST_CASE("a line that a crash has torn is passed over, and what follows a resta
   CHECK(TextsIn(path) == Texts{{"a", "1"}, {"c", "3"}});
 }
 
+TEST_CASE("a first line that a crash has torn leaves a journal without anything") {
+  TempDir dir;
+  for (const char* content : {"{", "{\"set\":\"a\",\"until_ms\":99", "{\"remove\":\"a"}) {
+    CHECK(Kept(dir.Write("journal", content)).status.ok());
+  }
+}
+
+TEST_CASE("what is to be kept for longer than a clock can tell is kept") {
+  TempDir dir;
+  const std::string path = dir.Write("journal",
+                                     "{\"set\":\"a\",\"until_ms\":9223372036854775807,\"value\":\"1\"}\n"
+                                     "{\"set\":\"b\",\"until_ms\":-9223372036854775808,\"value\":\"1\"}\n");
+  CHECK(TextsIn(path) == Texts{{"a", "1"}});
+}
+
 TEST_CASE("a file that holds something else is refused, and stays as it is") {
   TempDir dir;
-  for (const std::string& content : {std::string(10'000, '\xff') + "\n\n{}\n[]\n{\"set\":1}\n",
-                                     std::string("- {sha256: 00, subject: ci}\n- {sha256: 01, subject: cd}\n")}) {
+  for (const std::string& content :
+       {std::string(10'000, '\xff') + "\n\n{}\n[]\n{\"set\":1}\n", std::string("- {sha256: 00, subject: ci}\n"),
+        std::string("- {sha256: 00, subject: ci}\n- {sha256: 01, subject: cd}\n")}) {
     const std::string path = dir.Write("tokens.yaml", content);
     CHECK(Kept(path).status.message() ==
           "sessions.state: " + path + " holds something else. Name a file of the gateway's own.");
