@@ -212,9 +212,8 @@ void Placing::Bound(Result<SessionTable::Entered> bound) {
   }
   if (!bound->refusal.ok()) return Refuse(bound->refusal, "session");
   if (!bound->session) return TryAgain();
-  entered_ = *std::move(bound);
-  route_ = entered_.route;
-  Take();
+  // It may be one that another call has made meanwhile, from other headers.
+  Known(*std::move(bound));
 }
 
 // Another call may have made the session meanwhile, and this one is of it.

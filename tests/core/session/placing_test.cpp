@@ -137,6 +137,27 @@ TEST_CASE("a session is found without its routing headers, and another value for
   CHECK(where({{"x-size", "l"}}).starts_with("INVALID_ARGUMENT: This session was made without x-size"));
 }
 
+TEST_CASE("of two first calls of a session whose headers differ, the second to be bound is refused") {
+  SessionsRig rig("  - auth: auth1\n  - router: router1\n  - hot-pool: pool2\n    create: true\n");
+  rig.PoolWaits("pool2");
+  rig.script("router1").decide = [](const RouterCall& call) {
+    return Route{.namespace_ = "ns-" + std::string(*call.header("x-team")), .made_from = {"x-team"}};
+  };
+  Caller ads(rig, "Config", kS1, {.headers = {{"x-team", "ads"}}});
+  Caller ml(rig, "Config", kS1, {.headers = {{"x-team", "ml"}}, .worker = 1});
+  rig.Settle();
+  REQUIRE(rig.acquisitions == 2);
+  rig.kept[0](Lease{"ads-1", {.address = "ads:1"}});
+  CHECK(ads.server() == "ads:1");
+  rig.kept[1](Lease{"ml-1", {.address = "ml:1"}});
+  CHECK(ml.server().starts_with(
+      "INVALID_ARGUMENT: This session was made with x-team=ads, and this call says x-team=ml."));
+  const auto list = rig.sessions->List();
+  REQUIRE(list.size() == 1);
+  CHECK(list[0].endpoint == "ads:1");
+  CHECK(list[0].open_streams == 1);
+}
+
 TEST_CASE(
     "the router speaks again when the identity's groups changed, with the headers that the session was made from") {
   SessionsRig rig(kRouted);
