@@ -21,6 +21,11 @@ std::int64_t NsOf(SteadyTime time) {
   return std::chrono::duration_cast<std::chrono::nanoseconds>(time.time_since_epoch()).count();
 }
 
+// Of two bounds the one that allows less; below 0 there is none.
+std::int64_t Stricter(std::int64_t one, std::int64_t other) {
+  return one < 0 || other < 0 ? std::max(one, other) : std::min(one, other);
+}
+
 // "1 session", "3 sessions".
 std::string Counted(std::int64_t count, const std::string& what) {
   return std::to_string(count) + " " + what + (count == 1 ? "" : "s");
@@ -69,10 +74,13 @@ Allowance Limits::For(const Identity& identity, const Policy& policy) {
     const std::int64_t rate = limits.calls_per_second.value_or(-1);
     allowance.counts_calls_ |= rate >= 0;
     const std::int64_t burst = std::clamp<std::int64_t>(limits.burst.value_or(rate), 1, kSecond);
-    allowance.bounds_.push_back({std::move(tally),
-                                 {limits.max_sessions.value_or(max_sessions), limits.max_operations.value_or(-1)},
-                                 std::min(rate, kSecond),
-                                 burst});
+    Allowance::Bound bound{std::move(tally),
+                           {limits.max_sessions.value_or(max_sessions), limits.max_operations.value_or(-1)},
+                           std::min(rate, kSecond),
+                           burst};
+    const auto same = std::find_if(allowance.bounds_.begin(), allowance.bounds_.end(),
+                                   [&bound](const auto& other) { return other.tally == bound.tally; });
+    same == allowance.bounds_.end() ? allowance.bounds_.push_back(std::move(bound)) : same->And(bound);
   };
   // A subject is counted without a limit, too: its next session may have one.
   add(TallyOf('s' + identity.realm + '\0' + identity.subject, std::nullopt), policy, sessions_per_subject_);
@@ -96,6 +104,13 @@ std::size_t Limits::size() const {
     size += shard.tallies.size();
   }
   return size;
+}
+
+void Allowance::Bound::And(const Bound& other) {
+  for (std::size_t i = 0; i < may_have.size(); ++i) may_have[i] = Stricter(may_have[i], other.may_have[i]);
+  if (other.calls_per_second < 0) return;
+  burst = calls_per_second < 0 ? other.burst : std::min(burst, other.burst);
+  calls_per_second = Stricter(calls_per_second, other.calls_per_second);
 }
 
 Status Allowance::TooMany(const Bound& bound, Limited what) {

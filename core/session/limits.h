@@ -111,6 +111,8 @@ class Allowance {
     std::array<std::int64_t, 2> may_have;  // -1: as many as it likes
     std::int64_t calls_per_second = -1;
     std::int64_t burst = 0;
+    // A Route may say more than one thing of one name: all of it holds, and what is had counts once.
+    void And(const Bound& other);
   };
 
   static Status TooMany(const Bound& bound, Limited what);

@@ -104,6 +104,27 @@ TEST_CASE("a shared limit counts everybody whose Route names it, and what one li
   CHECK(take(3, {.subject = "carol", .realm = "other"}).message().starts_with("The limit of team ads"));
 }
 
+TEST_CASE("limits of one name in one Route are one limit, which allows what each of them does, and counts once") {
+  Counting counting;
+  const Policy policy{.limits = {{.name = "team ads", .max_sessions = 2, .calls_per_second = 4},
+                                 {.name = "team ads", .max_sessions = 3, .max_operations = 1},
+                                 {.name = "team ads", .calls_per_second = 9, .burst = 2}}};
+  std::array<Hold, 3> holds;
+  CHECK(Allowance::Take(counting.Shared(kAlice, policy), Limited::kSessions, holds[0]).ok());
+  CHECK(Allowance::Take(counting.Shared(kBob, policy), Limited::kSessions, holds[1]).ok());
+  CHECK(Allowance::Take(counting.Shared(kBob, policy), Limited::kSessions, holds[2])
+            .message()
+            .starts_with("The limit of team ads is reached: 2 sessions at a time"));
+  CHECK(Allowance::Take(counting.Shared(kAlice, policy), Limited::kOperations, holds[2]).ok());
+  CHECK_FALSE(counting.For(kBob, policy).Check(Limited::kOperations).ok());
+  CHECK(counting.Calls(kAlice, policy) == 2);
+  counting.now += 500ms;
+  CHECK(counting.Calls(kBob, policy) == 2);
+  for (Hold& hold : holds) hold.Release();
+  counting.limits.Sweep(counting.now + 1s);
+  CHECK(counting.limits.size() == 0);
+}
+
 TEST_CASE("what has nothing is forgotten, and what counts is not") {
   Counting counting;
   Hold hold = Allowance::Add(counting.Shared(kAlice, {}), Limited::kOperations);
