@@ -171,10 +171,11 @@ Result<std::string> AdminClient::Json(List list) {
   return impl_->Json<api::ListEndpointsResponse>();
 }
 
-Status AdminClient::EndSession(const std::string& session_id, const std::string& subject) {
+Status AdminClient::EndSession(const SessionName& name) {
   api::EndSessionRequest request;
-  request.set_session_id(session_id);
-  request.set_subject(subject);
+  request.set_session_id(name.session_id);
+  request.set_subject(name.subject);
+  request.set_realm(name.realm);
   api::EndSessionResponse reply;
   return impl_->Ask(&api::Admin::Stub::EndSession, reply, request);
 }

@@ -33,7 +33,7 @@ class AdminClient {
   // One of these lists for a program: the reply of admin.proto, with what plugins say of themselves as JSON within it.
   Result<std::string> Json(List list);
 
-  Status EndSession(const std::string& session_id, const std::string& subject);
+  Status EndSession(const SessionName& name);
   // YAML that `check` takes, or JSON.
   Result<std::string> EffectiveConfig(bool as_json);
 

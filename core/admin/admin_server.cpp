@@ -66,7 +66,7 @@ class Service final : public api::Admin::Service {
   }
 
   grpc::Status EndSession(ServerContext*, const api::EndSessionRequest* in, api::EndSessionResponse*) override {
-    const Status status = backend_.EndSession(in->session_id(), in->subject());
+    const Status status = backend_.EndSession({in->session_id(), in->subject(), in->realm()});
     return {static_cast<grpc::StatusCode>(status.code()), status.message()};
   }
 

@@ -41,7 +41,7 @@ class AdminBackend {
   virtual std::vector<std::string> NotReady() = 0;
   virtual std::vector<PluginView> ListPlugins() = 0;
   virtual std::vector<SessionView> ListSessions() = 0;
-  virtual Status EndSession(const std::string& session_id, const std::string& subject) = 0;
+  virtual Status EndSession(const SessionName& name) = 0;
   virtual std::vector<DescribedView> DescribePools() = 0;
   virtual std::vector<DescribedView> DescribeDiscoveries() = 0;
   virtual std::vector<EndpointView> ListEndpoints() = 0;

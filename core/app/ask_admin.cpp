@@ -34,26 +34,46 @@ Result<Table> Plugins(AdminClient& client) {
 Result<Table> Sessions(AdminClient& client) {
   const auto sessions = client.ListSessions();
   if (!sessions) return sessions.status();
-  Table rows = {{"SESSION", "SUBJECT", "NAMESPACE", "SERVER", "STATE", "AGE", "IDLE", "STREAMS", "OPERATIONS"}};
+  Table rows = {
+      {"SESSION", "REALM", "SUBJECT", "NAMESPACE", "SERVER", "STATE", "AGE", "IDLE", "STREAMS", "OPERATIONS"}};
   for (const SessionView& s : *sessions) {
-    rows.push_back({s.session_id, s.subject, s.namespace_, s.endpoint, s.state, Ago(s.age), Ago(s.idle),
+    rows.push_back({s.session_id, s.realm, s.subject, s.namespace_, s.endpoint, s.state, Ago(s.age), Ago(s.idle),
                     std::to_string(s.open_streams), std::to_string(s.operations)});
   }
   return rows;
 }
 
+// What tells a pool from others of its namespace: the class and the attributes of its servers.
+std::string KindOfServers(const Json& pool) {
+  std::string kind = pool.String("/class");
+  for (const std::string& attribute : pool.Strings("/attributes")) kind += (kind.empty() ? "" : " ") + attribute;
+  return kind;
+}
+
+// How far its oldest start is.
+std::string PhaseOf(const Json& pool) {
+  const Json* const servers = pool.At("/servers");
+  if (!servers) return "";
+  for (const Json& server : servers->elements()) {
+    if (std::string phase = server.String("/phase"); !phase.empty()) return phase;
+  }
+  return "";
+}
+
 Result<Table> Pools(AdminClient& client) {
   const auto described = client.ListPools();
   if (!described) return described.status();
-  Table rows = {{"INSTANCE", "NAMESPACE", "WARM", "LEASED", "STARTING", "TARGET", "FAILURES", "LAST ERROR"}};
+  Table rows = {{"INSTANCE", "NAMESPACE", "ATTRIBUTES", "WARM", "LEASED", "STARTING", "TARGET", "WAITING", "FAILURES",
+                 "PHASE", "LAST ERROR"}};
   for (const DescribedView& one : *described) {
     const auto json = Json::Parse(one.json);
     const Json* pools = json ? json->At("/pools") : nullptr;
     if (!pools) continue;
     for (const Json& pool : pools->elements()) {
-      Row row = {one.instance, pool.String("/namespace")};
-      for (const char* count : {"/warm", "/leased", "/starting", "/target", "/failures"})
+      Row row = {one.instance, pool.String("/namespace"), KindOfServers(pool)};
+      for (const char* count : {"/warm", "/leased", "/starting", "/target", "/waiting", "/failures"})
         row.push_back(std::to_string(pool.Integer(count)));
+      row.push_back(PhaseOf(pool));
       row.push_back(pool.String("/last_error"));
       rows.push_back(std::move(row));
     }
@@ -171,12 +191,14 @@ int AskAdmin(const std::string& command, const Words& words) {
   usage.Options()("json", "print JSON")("admin", po::value<std::string>(), "the admin API's address")(
       "config,c", po::value<std::string>(), "the gateway's configuration, which has that address");
   if (is_sessions) {
-    usage.Options()("subject", po::value<std::string>(), "for `end`: whose, where several users have one of that id");
+    usage.Options()("subject", po::value<std::string>(), "for `end`: whose, where several users have one of that id")(
+        "realm", po::value<std::string>(), "for `end`: of which auth step, where several know such a user");
     usage.TakesWords(2);
     usage.SetNotes(
         "`sessions end ID` ends the session of that id as its idle time would: its client hears that it is closed, "
         "and\n"
-        "running operations end. Several users may have a session of one id: --subject says whose is meant.\n");
+        "running operations end. Several users may have a session of one id: --subject and --realm say whose is "
+        "meant.\n");
   }
   if (const auto code = usage.Read(words)) return *code;
   const Words rest = usage.words();
@@ -188,8 +210,8 @@ int AskAdmin(const std::string& command, const Words& words) {
   if (!address) return 2;
   AdminClient client(*address);
   const bool wants_json = usage.Has("json");
-  const Status status =
-      rest.empty() ? Show(client, command, wants_json) : client.EndSession(rest[1], usage.Text("subject"));
+  const Status status = rest.empty() ? Show(client, command, wants_json)
+                                     : client.EndSession({rest[1], usage.Text("subject"), usage.Text("realm")});
   if (!status.ok()) return Failed(status, *address);
   if (!rest.empty()) std::cout << (wants_json ? "{}" : "ended " + rest[1]) << "\n";
   return 0;

@@ -224,9 +224,7 @@ std::vector<SessionView> Gateway::ListSessions() {
   return list;
 }
 
-Status Gateway::EndSession(const std::string& session_id, const std::string& subject) {
-  return sessions_->End(session_id, subject);
-}
+Status Gateway::EndSession(const SessionName& name) { return sessions_->End(name); }
 
 std::vector<DescribedView> Gateway::Describe(StepKind kind) {
   std::vector<DescribedView> views;

@@ -59,7 +59,7 @@ class Gateway final : public AdminBackend {
   std::vector<std::string> NotReady() override;
   std::vector<PluginView> ListPlugins() override;
   std::vector<SessionView> ListSessions() override;
-  Status EndSession(const std::string& session_id, const std::string& subject) override;
+  Status EndSession(const SessionName& name) override;
   std::vector<DescribedView> DescribePools() override { return Describe(StepKind::kHotPool); }
   std::vector<DescribedView> DescribeDiscoveries() override { return Describe(StepKind::kDiscovery); }
   std::vector<EndpointView> ListEndpoints() override;

@@ -95,11 +95,15 @@ bool Sessions::is_leased(const std::string& address) const { return table_->serv
 
 std::vector<SessionView> Sessions::List() const { return table_->List(); }
 
-Status Sessions::End(const std::string& session_id, const std::string& subject) {
-  const auto found = table_->Find(session_id, subject);
-  if (found.empty()) return NotFound("there is no session " + session_id);
+Status Sessions::End(const SessionName& name) {
+  const auto found = table_->Find(name);
+  if (found.empty()) {
+    const std::string whose = name.subject.empty() && name.realm.empty() ? "" : " of that user";
+    return NotFound("there is no session " + name.session_id + whose);
+  }
   if (found.size() > 1) {
-    return FailedPrecondition("several users have a session " + session_id + "; say whose with --subject");
+    return FailedPrecondition("several users have a session " + name.session_id +
+                              "; say whose with --subject and --realm");
   }
   table_->End(found.front(), {.event = SGW_RECORD_SESSION_CLOSED,
                               .reason = "ended by an operator",

@@ -30,6 +30,13 @@ struct Placement {
   std::shared_ptr<SessionTicket> ticket;
 };
 
+// One session, as an operator names it.
+struct SessionName {
+  std::string session_id{};
+  std::string subject{};  // empty: any
+  std::string realm{};    // empty: any
+};
+
 struct SessionView {
   std::string session_id;
   std::string subject;
@@ -75,9 +82,8 @@ class Sessions {
   // Whether the server belongs to somebody's sessions alone, so that no call without a session may go there.
   bool is_leased(const std::string& address) const;
   std::vector<SessionView> List() const;
-  // Ends it, and the streams that are open on it. NOT_FOUND, or FAILED_PRECONDITION when several subjects have a
-  // session of that id and none is named.
-  Status End(const std::string& session_id, const std::string& subject);
+  // Ends it, and the streams that are open on it. NOT_FOUND, or FAILED_PRECONDITION when several have such a name.
+  Status End(const SessionName& name);
 
   // Nothing more is placed: who waits for a server is refused, and servers that nobody has claimed go back. What is
   // bound is kept for the next process when there is a journal, which is written to its end; otherwise it goes back,

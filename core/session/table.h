@@ -125,7 +125,7 @@ class SessionTable {
   void Sweep();
 
   std::vector<SessionView> List() const;
-  std::vector<EntryPtr> Find(const std::string& session_id, const std::string& subject) const;
+  std::vector<EntryPtr> Find(const SessionName& name) const;
   struct Counts {
     std::int64_t active = 0;  // with a stream or a running operation
     std::int64_t idle = 0;

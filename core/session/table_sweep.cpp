@@ -126,13 +126,15 @@ std::vector<SessionView> SessionTable::List() const {
   return list;
 }
 
-std::vector<EntryPtr> SessionTable::Find(const std::string& session_id, const std::string& subject) const {
+std::vector<EntryPtr> SessionTable::Find(const SessionName& name) const {
+  const auto is_said = [](const std::string& said, const std::string& is) { return said.empty() || said == is; };
   std::vector<EntryPtr> found;
   for (const Shard& shard : shards_) {
     const std::lock_guard lock(shard.mutex);
     for (const EntryPtr& session : shard.sessions) {
-      if (session->session_id() != session_id) continue;
-      if (subject.empty() || session->route->identity->subject == subject) found.push_back(session);
+      if (session->session_id() != name.session_id) continue;
+      const Identity& who = *session->route->identity;
+      if (is_said(name.subject, who.subject) && is_said(name.realm, who.realm)) found.push_back(session);
     }
   }
   return found;

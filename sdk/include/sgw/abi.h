@@ -475,9 +475,9 @@ typedef struct sgw_plugin {
   /* Any thread. Nobody wants the answer of this ask any more. Answering it all the same is harmless. May be null. */
   void (*cancel)(sgw_instance*, sgw_ask);
   /* Admin. Writes the instance's state as one JSON value for operators, without secrets. A hot pool writes
-   * {"pools":[{"namespace":..,"warm":..,"leased":..,"starting":..,"target":..,"failures":..,"last_error":..,
-   * "servers":[{"id":..,"address":..,"state":..,"age_ms":..,"pid":..}]}]}, a discovery
-   * {"namespaces":[{"namespace":..,"endpoints":[{"address":..,"incarnation":..}]}]}. May be null. */
+   * {"pools":[{"namespace":..,"class":..,"attributes":["size=m"],"warm":..,"leased":..,"starting":..,"target":..,
+   * "waiting":..,"failures":..,"last_error":..,"servers":[{"id":..,"address":..,"state":..,"age_ms":..,"phase":..}]}]}, a
+   * discovery {"namespaces":[{"namespace":..,"endpoints":[{"address":..,"incarnation":..}]}]}. May be null. */
   void (*describe)(sgw_instance*, sgw_text_sink);
   /* Exactly the table of the tag's kind is set. */
   const sgw_auth_ops* auth;

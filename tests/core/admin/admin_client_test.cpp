@@ -78,8 +78,8 @@ TEST_CASE("what the gateway says of itself is what the client hears") {
   REQUIRE(pools);
   CHECK(pools->at(0).instance == "warm");
   CHECK(pools->at(0).json == "{}");
-  CHECK(f.client.EndSession("s1", "alice").ok());
-  CHECK(f.client.EndSession("s1", "") == sgw::NotFound("there is no session s1"));
+  CHECK(f.client.EndSession({"s1", "alice", "okta"}).ok());
+  CHECK(f.client.EndSession({"s1"}) == sgw::NotFound("there is no session s1"));
   CHECK(*f.client.EffectiveConfig(true) == "{}\n");
   CHECK(*f.client.EffectiveConfig(false) == "workers: 0\n");
 }
@@ -121,6 +121,6 @@ TEST_CASE("where no gateway answers, each question says so") {
   CHECK(f.client.ListPools().status().code() == sgw::StatusCode::kUnavailable);
   CHECK(f.client.ListEndpoints().status().code() == sgw::StatusCode::kUnavailable);
   CHECK(f.client.Json(List::kPools).status().code() == sgw::StatusCode::kUnavailable);
-  CHECK(f.client.EndSession("id", "").code() == sgw::StatusCode::kUnavailable);
+  CHECK(f.client.EndSession({"id"}).code() == sgw::StatusCode::kUnavailable);
   CHECK(f.client.EffectiveConfig(false).status().code() == sgw::StatusCode::kUnavailable);
 }

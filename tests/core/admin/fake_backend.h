@@ -32,8 +32,9 @@ class FakeBackend : public AdminBackend {
     return {{"who", "auth_token", "auth", "/x/auth_token.so", "1.0", "0.1", {"next"}, "serving"}};
   }
   std::vector<SessionView> ListSessions() override { return sessions; }
-  Status EndSession(const std::string& session_id, const std::string& subject) override {
-    return session_id == "s1" && subject == "alice" ? Status() : NotFound("there is no session " + session_id);
+  Status EndSession(const SessionName& name) override {
+    const bool is_known = name.session_id == "s1" && name.subject == "alice" && name.realm == "okta";
+    return is_known ? Status() : NotFound("there is no session " + name.session_id);
   }
   std::vector<DescribedView> DescribePools() override { return {{"warm", "{}"}}; }
   std::vector<DescribedView> DescribeDiscoveries() override { return {}; }

@@ -280,7 +280,7 @@ TEST_CASE("an operator's end of a session ends its streams, and the driver's sid
   Recorder run;
   rig.Call(run, "ExecutePlan", "alice", Request("alice"));
   REQUIRE(run.WaitFor([&] { return run.received > 0; }));
-  CHECK(rig.sessions->End(kSession, "").ok());
+  CHECK(rig.sessions->End({kSession}).ok());
   CHECK(rig.CodeOf(run) == "13");
   CHECK(rig.MessageOf(run).find("SESSION_CLOSED") != std::string::npos);
   CHECK(run.trailers.Find("grpc-status-details-bin"));

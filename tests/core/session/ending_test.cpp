@@ -292,16 +292,22 @@ TEST_CASE("an endpoint counts as bound while a session lives there, so that it i
   CHECK(state->bound == 0);
 }
 
-TEST_CASE("an operator ends a session, of the subject that is named where several have one of that id") {
+TEST_CASE("an operator ends a session, of the subject and the realm that are named where several have one of that id") {
   SessionsRig rig;
   rig.PoolGives("pool1");
   CHECK(Once(rig, "Config", kS1) == "pool1:1");
   CHECK(Once(rig, "Config", kS1, {.subject = "bob"}) == "pool1:2");
-  CHECK(rig.sessions->End(kS2, "").code() == StatusCode::kNotFound);
-  CHECK(rig.sessions->End(kS1, "").code() == StatusCode::kFailedPrecondition);
-  CHECK(rig.sessions->End(kS1, "bob").ok());
+  CHECK(rig.sessions->End({kS2}).code() == StatusCode::kNotFound);
+  CHECK(rig.sessions->End({kS1}).code() == StatusCode::kFailedPrecondition);
+  CHECK(rig.sessions->End({kS1, "bob"}).ok());
   CHECK(Contains(Once(rig, "Config", kS1, {.subject = "bob"}), "SESSION_CLOSED] An operator ended this session."));
   CHECK(Once(rig, "Config", kS1) == "pool1:1");
+  CHECK(Once(rig, "Config", kS1, {.realm = "partner"}) == "pool1:3");
+  CHECK(rig.sessions->End({kS1, "alice"}).message() ==
+        "several users have a session " + kS1 + "; say whose with --subject and --realm");
+  CHECK(rig.sessions->End({kS1, "alice", "partner"}).ok());
+  CHECK(Once(rig, "Config", kS1) == "pool1:1");
+  CHECK(IsClosed(Once(rig, "Config", kS1, {.realm = "partner"})));
 }
 
 TEST_CASE("a gateway that stops ends its sessions and says so, unless they are written down") {

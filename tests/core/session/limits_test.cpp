@@ -175,7 +175,7 @@ TEST_CASE("a session of a Route counts until it ends, whoever ends it") {
   CHECK(Once(rig, "Config", kS1) == "a:1");
   CHECK(IsRefused(Once(rig, "Config", kS2, {.subject = "bob"}), "The limit of team ads is reached: 1 session"));
   SUBCASE("its client") { CHECK(Once(rig, "ReleaseSession", kS1) == "a:1"); }
-  SUBCASE("an operator") { CHECK(rig.sessions->End(kS1, "").ok()); }
+  SUBCASE("an operator") { CHECK(rig.sessions->End({kS1}).ok()); }
   SUBCASE("time") { rig.Pass(2h); }
   SUBCASE("its server's loss") {
     rig.script("discovery1").host->EndpointGone("a:1", "", "killed");
@@ -256,7 +256,7 @@ TEST_CASE("an operation counts until it has ended, and a call that dies before h
     CHECK(is_free({.is_reattachable = false}));
   }
   SUBCASE("with its session") {
-    CHECK(rig.sessions->End(kS1, "").ok());
+    CHECK(rig.sessions->End({kS1}).ok());
     CHECK(running.cut().code() == StatusCode::kInternal);
     CHECK(Once(rig, "ExecutePlan", kS2) == "a:1");
   }
@@ -315,6 +315,6 @@ TEST_CASE("sessions that live on after a restart count against the limits that t
   Routed rig(policy, more);
   REQUIRE(rig.sessions->List().size() == 1);
   CHECK(IsRefused(Once(rig, "Config", kS2, {.subject = "bob"}), "The limit of team ads"));
-  CHECK(rig.sessions->End(kS1, "").ok());
+  CHECK(rig.sessions->End({kS1}).ok());
   CHECK(Once(rig, "Config", kS2, {.subject = "bob"}) == "a:1");
 }

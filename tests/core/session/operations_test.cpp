@@ -136,7 +136,7 @@ TEST_CASE("an operator's end of a session reaches its streams, and observers hea
   Caller other_session(rig, "ExecutePlan", kS2);
   REQUIRE(other_worker.status().ok());
   REQUIRE(other_session.status().ok());
-  CHECK(rig.sessions->End(kS1, "").ok());
+  CHECK(rig.sessions->End({kS1}).ok());
   for (Caller* cut : {static_cast<Caller*>(&running), &other_worker}) {
     CHECK(cut->cut().message().starts_with("[INVALID_HANDLE.SESSION_CLOSED] An operator ended this session."));
   }

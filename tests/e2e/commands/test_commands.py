@@ -342,8 +342,9 @@ class Serving(unittest.TestCase):
         for line in lines[1:]:
             self.assertEqual(line[column - 2:column], "  ")
             self.assertTrue(line[column:].endswith(".so"), line)
-        for command in ("sessions", "pools"):
-            self.assertEqual(len(self.ask(command).stdout.splitlines()), 1, command)
+        for command, first in (("sessions", ["SESSION", "REALM", "SUBJECT"]), ("pools", ["INSTANCE", "NAMESPACE", "ATTRIBUTES"])):
+            lines = self.ask(command).stdout.splitlines()
+            self.assertEqual((len(lines), lines[0].split()[:3]), (1, first), command)
 
     def test_servers_that_a_discovery_knows_are_shown_before_they_are_used(self):
         lines = [line.split() for line in self.ask("endpoints").stdout.splitlines()]

@@ -4,6 +4,7 @@
 import json
 import os
 import pathlib
+import re
 import signal
 import subprocess
 import sys
@@ -31,18 +32,34 @@ def child_named(parent, name):
     return None
 
 
+def config_call(target, *words):
+    """What curl hears of a session's first call."""
+    request = pathlib.Path(target.folder, "request")
+    message = b"\x0a\x24" + str(uuid.uuid4()).encode() + b"\x12\x07\x0a\x05alice"
+    request.write_bytes(b"\0" + len(message).to_bytes(4, "big") + message)
+    return subprocess.run(["curl", "-sS", "--http2-prior-knowledge", "-D", "-", "-H", "content-type: application/grpc",
+                           "-H", "te: trailers", "--data-binary", f"@{request}", *words,
+                           f"http://{target.address}/spark.connect.SparkConnectService/Config"],
+                          check=False, capture_output=True, text=True, timeout=60).stdout
+
+
 class Pools(unittest.TestCase):
-    def serve(self, command, **settings):
+    def serve(self, command, tenants=None, **settings):
         self.mark = f"SGW_E2E={uuid.uuid4()}"
         warm = {"use": "hot_pool_process", "namespaces": ["tests-dev"], "command": command, "retry_min": "10ms",
                 "kill_after": "1s", **settings}
-        target = Gateway({"plugins": {"who": {"use": "auth_anonymous"}, "tenants": TENANTS, "warm": warm},
+        target = Gateway({"plugins": {"who": {"use": "auth_anonymous"}, "tenants": tenants or TENANTS, "warm": warm},
                           "pipeline": [{"auth": "who"}, *POOL_STEPS]}, env=dict([self.mark.split("=")]))
         self.addCleanup(target.close)
         return target
 
     def pool(self, target):
         return target.ask("pools")["pools"][0]["state"]["pools"][0]
+
+    def table(self, target):
+        """Its lines."""
+        return subprocess.run([BINARY, "pools", "--admin", f"unix:{target.folder}/admin.sock"], check=True, capture_output=True,
+                              text=True, timeout=20).stdout.splitlines()
 
     def children(self, name):
         return [line for line in with_environment(self.mark).values() if line.startswith(name)]
@@ -72,8 +89,7 @@ class Pools(unittest.TestCase):
         target = self.serve(["sh", "-c", "echo one; echo two; exit 3"], retry_max="10s")
         failures = wait_until(lambda: self.pool(target)["failures"] >= 5 and self.pool(target), 20, "five failures")
         self.assertIn("ended with exit code 3. Its last lines:\none\ntwo", failures["last_error"])
-        table = subprocess.run([BINARY, "pools", "--admin", f"unix:{target.folder}/admin.sock"], check=True, capture_output=True,
-                               text=True, timeout=20).stdout.splitlines()
+        table = self.table(target)
         self.assertEqual(len(table), 2)
         self.assertIn("Its last lines: | one | two", table[1])
         self.assertLess(self.pool(target)["failures"], 12)  # 10 ms and its doubles are 10 s after ten of them
@@ -95,25 +111,31 @@ class Pools(unittest.TestCase):
         # Of the second line, the plugin keeps what ends within the secret.
         target = self.serve(["sh", "-c", "echo no entry with $PW; printf '%0140d%s\\n' 0 $PW; exit 3"], namespaces=[], size=0,
                             environment={"PW": "${env:SGW_E2E_SECRET}"})
-        request = pathlib.Path(target.folder, "request")
-        message = b"\x0a\x24" + str(uuid.uuid4()).encode() + b"\x12\x07\x0a\x05alice"
-        request.write_bytes(b"\0" + len(message).to_bytes(4, "big") + message)
-        heard = subprocess.run(["curl", "-sS", "--http2-prior-knowledge", "-D", "-", "-H", "content-type: application/grpc",
-                                "-H", "te: trailers", "--data-binary", f"@{request}",
-                                f"http://{target.address}/spark.connect.SparkConnectService/Config"],
-                               check=True, capture_output=True, text=True, timeout=60).stdout
+        heard = config_call(target)
         shown = {"the caller's status": heard, "the pool": self.pool(target)["last_error"], "the log": target.log_tail(1000)}
         for where, text in shown.items():
             self.assertIn("no entry with <secret>", text, where)
             self.assertIn("0<secret>...", text, where)
             self.assertNotIn("sesame", text, where)
-        table = subprocess.run([BINARY, "pools", "--admin", f"unix:{target.folder}/admin.sock"], check=True, capture_output=True,
-                               text=True, timeout=20).stdout
+        table = "\n".join(self.table(target))
         self.assertIn("<secret>", table)
         self.assertEqual(target.stop(), 0)
         written = pathlib.Path(target.folder, "canary.jsonl").read_text()
         self.assertIn("<secret>", written)
         self.assertNotIn("sesame", table + written)
+
+    def test_the_table_tells_pools_of_a_namespace_apart_and_says_how_far_a_start_is(self):
+        sizes = [{"header": "x-spark-size", "name": "size", "values": ["s", "l"]}]
+        target = self.serve(["sleep", "1000"], tenants={**TENANTS, "attributes": sizes}, namespaces=[], size=0)
+        for size in ("s", "l"):
+            self.assertEqual(config_call(target, "-m", "1", "-H", f"x-spark-size: {size}"), "")
+        head, *rows = [re.split(r"  +", line) for line in self.table(target)]
+        starting = [dict(zip(head, row)) for row in rows]
+        self.assertEqual(sorted(row["ATTRIBUTES"] for row in starting), ["size=l", "size=s"])
+        for row in starting:
+            self.assertEqual([row[name] for name in ("NAMESPACE", "STARTING", "WAITING", "PHASE")],
+                             ["tests-dev", "1", "1", "starting the server's process"])
+        self.assertEqual(target.stop(), 0)
 
     def test_a_command_that_is_killed_is_said_to_be(self):
         target = self.serve(["sh", "-c", "kill -9 $$"])
