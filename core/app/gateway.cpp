@@ -12,6 +12,12 @@
 namespace sgw::core {
 namespace {
 
+using namespace std::chrono_literals;
+
+// A call that was ended has gone when its client has taken the last of it, or when its connection closes.
+constexpr auto kPatienceOfClients = 1s;
+constexpr auto kLongestEnd = 10s;
+
 ConnectionOptions ClientOptions(const Config& config, BufferBudget& budget) {
   const LimitsConfig& limits = config.limits;
   ConnectionOptions options;
@@ -178,8 +184,11 @@ void Gateway::Stop() {
   if (is_serving_) {
     relay_->GiveUp();
     // The refusals are to reach their clients before the connections close.
-    std::this_thread::sleep_for(std::chrono::milliseconds(50));
+    std::this_thread::sleep_for(50ms);
+    AwaitCalls(kPatienceOfClients);
     door_->Close();
+    // Observers hear of each call's end before they stop.
+    AwaitCalls(kLongestEnd);
     sessions_->Stop();
   }
   if (generation_) generation_->Stop();
@@ -192,6 +201,11 @@ void Gateway::Stop() {
   sessions_.reset();
   pipeline_.reset();
   generation_.reset();
+}
+
+void Gateway::AwaitCalls(std::chrono::milliseconds timeout) const {
+  const auto deadline = std::chrono::steady_clock::now() + timeout;
+  while (live_calls() > 0 && std::chrono::steady_clock::now() < deadline) std::this_thread::sleep_for(1ms);
 }
 
 std::vector<std::string> Gateway::NotReady() {

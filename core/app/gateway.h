@@ -2,6 +2,7 @@
 #pragma once
 
 #include <atomic>
+#include <chrono>
 #include <functional>
 #include <memory>
 #include <mutex>
@@ -69,6 +70,8 @@ class Gateway final : public AdminBackend {
  private:
   Status Listen();
   Status StartAdmin();
+  // Until no call is left.
+  void AwaitCalls(std::chrono::milliseconds timeout) const;
   std::vector<DescribedView> Describe(StepKind kind);
 
   // In the order in which they are needed, so they go in reverse.

@@ -1,4 +1,6 @@
+#include <array>
 #include <csignal>
+#include <vector>
 
 #include "tests/e2e/load/gateway_process.h"
 
@@ -47,6 +49,25 @@ TEST_CASE("a drain that took its time ends what is left with UNAVAILABLE, and ex
   gateway.Signal(SIGTERM);
   CHECK(CodeOf(hangs) == "14");
   CHECK(gateway.WaitForExit() == 0);
+}
+
+TEST_CASE("however many calls a drain ends, each hears why, and is in the audit when the gateway has gone") {
+  constexpr int kCalls = 2'000;
+  std::vector<Recorder> calls(kCalls);
+  sgw::testing::ScriptedServer driver;
+  GatewayProcess gateway(driver.address(), R"("drain": {"timeout": "0"})");
+  Clients clients;
+  const std::array connections = {clients.Connect(gateway.address), clients.Connect(gateway.address)};
+  for (int i = 0; i < kCalls; ++i) {
+    clients.Call(*connections[i % 2], calls[i], "ExecutePlan", SparkRequest("alice", 0), {{"x-fault", "hang"}});
+  }
+  REQUIRE(driver.WaitForArrived("ExecutePlan", kCalls));
+  gateway.Signal(SIGTERM);
+  int told = 0;
+  for (Recorder& call : calls) told += CodeOf(call) == "14";
+  CHECK(told == kCalls);
+  CHECK(gateway.WaitForExit() == 0);
+  CHECK(gateway.Recorded("call_refused") == kCalls);
 }
 
 TEST_CASE("a second signal ends at once") {

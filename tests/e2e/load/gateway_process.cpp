@@ -139,6 +139,14 @@ double GatewayProcess::Metric(const std::string& name) const {
   return 0;
 }
 
+int GatewayProcess::Recorded(const std::string& event) const {
+  std::ifstream file(folder_.path() + "/audit.jsonl");
+  int count = 0;
+  for (std::string line; std::getline(file, line);)
+    count += line.find("\"event\":\"" + event + "\"") != std::string::npos;
+  return count;
+}
+
 long GatewayProcess::Memory(const std::string& name) const {
   std::ifstream file("/proc/" + std::to_string(pid_) + "/status");
   for (std::string line; std::getline(file, line);) {

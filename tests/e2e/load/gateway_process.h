@@ -37,6 +37,8 @@ class GatewayProcess {
   std::pair<int, std::string> Get(const std::string& path) const;
   // The value of a series without labels.
   double Metric(const std::string& name) const;
+  // How many lines of the audit tell of such an event.
+  int Recorded(const std::string& event) const;
   // A line of /proc/PID/status in KiB: VmRSS, VmHWM.
   long Memory(const std::string& name) const;
 
