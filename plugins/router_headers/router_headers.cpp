@@ -149,7 +149,7 @@ bool HeaderRouter::IsAllowed(const Place& place) const {
 
 std::string HeaderRouter::Yours(const Identity& caller) const {
   std::string yours;
-  for (const std::string& team : TeamsOf(rules_, caller)) yours += (yours.empty() ? "" : ", ") + team;
+  for (const std::string& team : TeamsOf(rules_, caller)) yours += (yours.empty() ? "" : ", ") + Shown(team);
   return yours.empty() ? "" : " Your teams are: " + yours + ".";
 }
 

@@ -148,6 +148,10 @@ TEST_CASE("with rules everything that none of them allows is refused, and only t
   const auto other = Decide(kRules, Asks("alice", {"ads"}, "ml", "dev")).status();
   CHECK(other.code() == StatusCode::kPermissionDenied);
   CHECK(other.message() == "You may not use team 'ml' in environment 'dev'. Your teams are: ads, data-eng.");
+  // What a provider calls a group may be no name of a team at all.
+  const auto odd =
+      Decide(R"({"rules": [{"teams": ["{group}"], "groups": ["*"]}]})", Asks("al", {"a\nb\x86"}, "ml", "dev"));
+  CHECK(odd.status().message() == "You may not use team 'ml' in environment 'dev'. Your teams are: a?b?.");
   const auto nobody = Decide(kRules, Asks("bob", {}, "ads", "dev")).status();
   CHECK(nobody.message() == "You may not use team 'ads' in environment 'dev'.");
   CHECK(Decide(kRules, Asks("bob", {}, "nosuch", "dev")).status().message() ==
