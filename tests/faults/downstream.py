@@ -19,7 +19,7 @@ BREAKS = {"connection": KINDS, "settings": KINDS, "request head": KINDS, "reques
 
 
 class Downstream(Rig):
-    config = {"limits": {"ping_interval": "1s", "handshake_timeout": "1s"}, "sessions": {"lost_after": "1d"}}
+    config = {"limits": {"ping_interval": "1s", "handshake_timeout": "3s"}, "sessions": {"lost_after": "1d"}}
 
     @classmethod
     def start_gateway(cls):

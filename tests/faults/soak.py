@@ -10,9 +10,11 @@ import tempfile
 import threading
 import time
 
+from certificate import Certificate
 from parts import memory, metrics, spark_gateway
 from processes import wait_until
 from proxy import CONNECTION, CUT, DELAY, DOWN, REFUSE, RESET, SILENCE, STALL, THROTTLE, UP, Place, Proxy
+from rig import tls_client
 from scripted import Scripted, twice_or_moved
 from spark_client import SparkClient, Unexplained
 
@@ -43,14 +45,21 @@ class Ground:
             self.drivers.append(driver)
             self.proxies.append(Proxy(driver.address))
             tools.callback(self.proxies[-1].close)
-        self.gateway = spark_gateway(folder, "", workers=2, limits={"ping_interval": "1s"}, upstream={"connect_timeout": "1s"},
-                                     sessions={"lost_after": "1d", "state": "sessions"}, plugins={
-            "who": {"use": "auth_anonymous"}, "meters": {"use": "metrics_prometheus"},
-            "drivers": {"use": "discovery_static", "namespaces": {"default": [proxy.address for proxy in self.proxies]}}})
+        own = Certificate(folder)
+        tls = {"certificate": own.certificate, "key": own.key}
+        namespaces = {"default": [proxy.address for proxy in self.proxies]}
+        self.gateway = spark_gateway(
+            folder, "", workers=2, listeners=[{"address": "127.0.0.1:0", "tls": tls}], limits={"ping_interval": "1s"},
+            upstream={"connect_timeout": "1s"}, sessions={"lost_after": "1d", "state": "sessions"}, plugins={
+                "who": {"use": "auth_anonymous"}, "meters": {"use": "metrics_prometheus"},
+                "drivers": {"use": "discovery_static", "namespaces": namespaces}})
         tools.callback(self.gateway.close)
-        self.door = Proxy(self.gateway.address)
-        tools.callback(self.door.close)
-        self.proxies.append(self.door)
+        # The one behind which TLS is spoken breaks within frames, as the other does.
+        doors = [Proxy(self.gateway.address), Proxy(self.gateway.addresses[1], target_tls=tls_client(own))]
+        for door in doors:
+            tools.callback(door.close)
+        self.proxies += doors
+        self.addresses = [self.gateway.address, *(door.address for door in doors)]
 
     def measure(self):
         pid = self.gateway.pid
@@ -127,7 +136,7 @@ class Worker(threading.Thread):
 
     def run(self):
         while not self._ends.is_set():
-            address = self._ground.door.address if self._dice.random() < 0.5 else self._ground.gateway.address
+            address = self._dice.choice(self._ground.addresses)
             client = SparkClient(lambda address=address: address, f"user{self._number}", deadline=5, patience=90)
             self.sessions += 1
             try:
