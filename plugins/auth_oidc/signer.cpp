@@ -14,7 +14,7 @@
 namespace sgw::plugins::testing {
 namespace {
 
-std::string NumberOf(EVP_PKEY* key, const char* name, int bytes = 0) {
+std::string PartOf(EVP_PKEY* key, const char* name, int bytes = 0) {
   BIGNUM* number = nullptr;
   if (EVP_PKEY_get_bn_param(key, name, &number) != 1) throw std::runtime_error("no such part of a key");
   std::vector<unsigned char> raw(static_cast<std::size_t>(bytes > 0 ? bytes : BN_num_bytes(number)));
@@ -55,8 +55,8 @@ Signer::Signer(std::string id, const std::string& kind, unsigned rsa_bits) : id_
 std::string Signer::Jwk(const std::string& more) const {
   std::string parts;
   if (kind_ == "RSA") {
-    parts = R"("kty":"RSA","n":")" + EncodeBase64Url(NumberOf(key_.get(), OSSL_PKEY_PARAM_RSA_N)) + R"(","e":")" +
-            EncodeBase64Url(NumberOf(key_.get(), OSSL_PKEY_PARAM_RSA_E)) + '"';
+    parts = R"("kty":"RSA","n":")" + EncodeBase64Url(PartOf(key_.get(), OSSL_PKEY_PARAM_RSA_N)) + R"(","e":")" +
+            EncodeBase64Url(PartOf(key_.get(), OSSL_PKEY_PARAM_RSA_E)) + '"';
   } else if (kind_ == "Ed25519") {
     unsigned char raw[32];
     std::size_t size = sizeof(raw);
@@ -65,8 +65,8 @@ std::string Signer::Jwk(const std::string& more) const {
   } else {
     const int bytes = CoordinateBytes(kind_);
     parts = R"("kty":"EC","crv":")" + kind_ + R"(","x":")" +
-            EncodeBase64Url(NumberOf(key_.get(), OSSL_PKEY_PARAM_EC_PUB_X, bytes)) + R"(","y":")" +
-            EncodeBase64Url(NumberOf(key_.get(), OSSL_PKEY_PARAM_EC_PUB_Y, bytes)) + '"';
+            EncodeBase64Url(PartOf(key_.get(), OSSL_PKEY_PARAM_EC_PUB_X, bytes)) + R"(","y":")" +
+            EncodeBase64Url(PartOf(key_.get(), OSSL_PKEY_PARAM_EC_PUB_Y, bytes)) + '"';
   }
   return R"({"kid":")" + id_ + "\"," + parts + more + "}";
 }

@@ -41,7 +41,9 @@ function(sgw_add_plugin name)
   add_custom_command(TARGET ${name} POST_BUILD VERBATIM
     COMMAND ${CMAKE_COMMAND} -DFILE=$<TARGET_FILE:${name}> -DNAME=${name} -DKIND=${PLUGIN_KIND} -DNM=${CMAKE_NM}
             -DOBJCOPY=${CMAKE_OBJCOPY} -P ${here}/CheckPlugin.cmake)
-  if(NOT PLUGIN_NO_INSTALL)
+  if(PLUGIN_NO_INSTALL)
+    target_compile_options(${name}_objects PRIVATE ${SGW_TEST_OPTIONS})
+  else()
     include(GNUInstallDirs)
     install(TARGETS ${name} LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR}/spark-gateway/plugins COMPONENT plugins)
   endif()

@@ -7,7 +7,7 @@ using namespace sgw::testing;
 
 namespace {
 
-const std::vector<Delegation> kRules = {
+const std::vector<Delegation> kServices = {
     {.services = {"playground"}, .groups = {"playground"}},
     {.services = {"scheduler", "etl"}, .groups = {"jobs"}},
     {.services = {"proxy"}, .header = "x-other", .groups = {"all"}},
@@ -18,7 +18,7 @@ const std::vector<Delegation> kRules = {
 
 Result<Identity> Acted(const std::string& caller, const FakeCall& call) {
   return call.Use([&](const sgw_call& raw) {
-    return Acting(kRules, Call(raw))
+    return Acting(kServices, Call(raw))
         .Apply({.subject = caller, .user_name = "name", .groups = {"own"}, .claims = {{"email", "x"}}});
   });
 }
@@ -32,7 +32,7 @@ TEST_CASE("a service acts for the person that its header names, with the groups 
   CHECK(identity->actor == "playground");
   CHECK(identity->groups == std::vector<std::string>{"playground"});
   CHECK(identity->claims.empty());
-  CHECK(identity->made_from.size() == kRules.size());
+  CHECK(identity->made_from.size() == kServices.size());
   CHECK(identity->made_from[2] == "x-other");
   CHECK(Acted("etl", AnyCall().Header("x-spark-act-for", "alice"))->groups == std::vector<std::string>{"jobs"});
 }
@@ -43,7 +43,7 @@ TEST_CASE("who names nobody is themselves, and the answer still depends on the h
   CHECK(identity->subject == "playground");
   CHECK(identity->actor.empty());
   CHECK(identity->groups == std::vector<std::string>{"own"});
-  CHECK(identity->made_from.size() == kRules.size());
+  CHECK(identity->made_from.size() == kServices.size());
 }
 
 TEST_CASE("who is no service of the header's rule may not act for others") {

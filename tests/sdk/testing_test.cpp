@@ -11,7 +11,7 @@ using namespace sgw::testing;
 
 namespace {
 
-class Pool : public HotPool {
+class FakePool : public HotPool {
  public:
   PoolAnswer Acquire(const PoolCall& call) override {
     if (!call.create()) return Next{};
@@ -64,13 +64,13 @@ class Teams : public Router {
 
 TEST_CASE("a pool's promises, phases, leases and outcomes pass both ways") {
   TestHost host;
-  PluginUnderTest pool(host, Linked<Pool>());
+  PluginUnderTest pool(host, Linked<FakePool>());
   const FakeCall call = CallFrom("alice").RoutedTo({.namespace_ = "n", .attributes = {{"size", "xl"}}});
   CHECK(pool.Acquire(call, "k").now().is_next());
 
   const auto asked = pool.Acquire(call, "k", true);
-  const auto promise = Pool::promised.at(0);
-  Pool::promised.clear();
+  const auto promise = FakePool::promised.at(0);
+  FakePool::promised.clear();
   promise.phase("pulling image");
   CHECK(asked.phases() == std::vector<std::string>{"asking", "pulling image"});
   CHECK(promise.key == "k");
@@ -79,19 +79,19 @@ TEST_CASE("a pool's promises, phases, leases and outcomes pass both ways") {
   CHECK(asked.now().get<Lease>()->id == "l1");
 
   pool.Release("l1", LeaseOutcome::kLost);
-  CHECK(Pool::released.at(0).second == LeaseOutcome::kLost);
+  CHECK(FakePool::released.at(0).second == LeaseOutcome::kLost);
   CHECK(pool.Redeem("l1").now().get<Lease>()->endpoint.token == Secret("t"));
   CHECK(pool.Redeem("l2").now().status().code() == StatusCode::kNotFound);
 }
 
 TEST_CASE("a lease that cannot be used is no answer") {
   TestHost host;
-  PluginUnderTest pool(host, Linked<Pool>());
+  PluginUnderTest pool(host, Linked<FakePool>());
   for (const Lease& bad :
        {Lease{"", {.address = "d:1"}}, Lease{std::string(257, 'x'), {.address = "d:1"}}, Lease{"l", {}}}) {
     const auto asked = pool.Acquire(CallFrom("a"), "k", true);
-    Pool::promised.at(0).done(bad);
-    Pool::promised.clear();
+    FakePool::promised.at(0).done(bad);
+    FakePool::promised.clear();
     CHECK(asked.now().status().code() == StatusCode::kInternal);
   }
 }

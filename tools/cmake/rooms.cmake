@@ -92,7 +92,6 @@ function(sgw_test name)
     set(TEST_TIMEOUT 300)
   endif()
   add_executable(${name} ${TEST_SOURCES})
-  set_target_properties(${name} PROPERTIES UNITY_BUILD OFF)  # each file has helpers of its own
   target_include_directories(${name} PRIVATE ${PROJECT_SOURCE_DIR})
   target_link_libraries(${name} PRIVATE tests_support ${TEST_LINK})
   target_compile_options(${name} PRIVATE ${SGW_TEST_OPTIONS})

@@ -13,7 +13,7 @@ using List = AdminClient::List;
 
 namespace {
 
-struct Fixture {
+struct ClientFixture {
   const sgw::testing::TempDir folder;
   const std::string address = "unix:" + folder.path() + "/admin.sock";
   FakeBackend backend;
@@ -23,7 +23,7 @@ struct Fixture {
 }  // namespace
 
 TEST_CASE("what the gateway says of itself is what the client hears") {
-  Fixture f;
+  ClientFixture f;
   SessionView& session = f.backend.sessions.emplace_back();
   session = {"id", "alice", "corp", "ads-dev", "driver:15002", "bound", "lease-1", "warm", 5s, 250ms, 2, 3};
   f.backend.endpoints.push_back({"driver:15002", "7", "failing", 1, 2, 3, "refused"});
@@ -85,7 +85,7 @@ TEST_CASE("what the gateway says of itself is what the client hears") {
 }
 
 TEST_CASE("a program has every list as JSON, with what plugins say of themselves within it") {
-  Fixture f;
+  ClientFixture f;
   f.backend.sessions.emplace_back().session_id = "id";
   f.backend.endpoints.emplace_back().address = "driver:15002";
   const auto server = AdminServer::Start(f.address, f.backend);
@@ -104,7 +104,7 @@ TEST_CASE("a program has every list as JSON, with what plugins say of themselves
 }
 
 TEST_CASE("tens of thousands of sessions are heard in their order") {
-  Fixture f;
+  ClientFixture f;
   for (int i = 0; i < 30'000; ++i) f.backend.sessions.emplace_back().session_id = std::to_string(i);
   const auto server = AdminServer::Start(f.address, f.backend);
   REQUIRE(server);
@@ -115,7 +115,7 @@ TEST_CASE("tens of thousands of sessions are heard in their order") {
 }
 
 TEST_CASE("where no gateway answers, each question says so") {
-  Fixture f;
+  ClientFixture f;
   CHECK(f.client.ListPlugins().status().code() == sgw::StatusCode::kUnavailable);
   CHECK(f.client.ListSessions().status().code() == sgw::StatusCode::kUnavailable);
   CHECK(f.client.ListPools().status().code() == sgw::StatusCode::kUnavailable);

@@ -21,7 +21,7 @@ namespace fs = std::filesystem;
 
 namespace {
 
-struct Fixture {
+struct ServerFixture {
   std::string path() const { return folder.path() + "/run/admin.sock"; }
   std::string address() const { return "unix:" + path(); }
   std::unique_ptr<api::Admin::Stub> Stub() const {
@@ -54,7 +54,7 @@ SessionView Session(int number) {
 }  // namespace
 
 TEST_CASE("the admin socket is its owner's alone, and its folder is made") {
-  Fixture f;
+  ServerFixture f;
   const auto server = AdminServer::Start(f.address(), f.backend);
   REQUIRE_MESSAGE(server, server.status().message());
   struct stat found {};
@@ -64,7 +64,7 @@ TEST_CASE("the admin socket is its owner's alone, and its folder is made") {
 }
 
 TEST_CASE("the socket of a gateway that was killed is replaced") {
-  Fixture f;
+  ServerFixture f;
   LeaveSocket(f.path());
   const auto server = AdminServer::Start(f.address(), f.backend);
   REQUIRE_MESSAGE(server, server.status().message());
@@ -74,7 +74,7 @@ TEST_CASE("the socket of a gateway that was killed is replaced") {
 }
 
 TEST_CASE("the socket of a gateway that runs is refused to a second one, and still answers") {
-  Fixture f;
+  ServerFixture f;
   const auto first = AdminServer::Start(f.address(), f.backend);
   REQUIRE(first);
   const auto second = AdminServer::Start(f.address(), f.backend);
@@ -87,7 +87,7 @@ TEST_CASE("the socket of a gateway that runs is refused to a second one, and sti
 }
 
 TEST_CASE("a file that is no socket is never removed") {
-  Fixture f;
+  ServerFixture f;
   fs::create_directories(fs::path(f.path()).parent_path());
   std::ofstream(f.path()) << "precious";
   const auto server = AdminServer::Start(f.address(), f.backend);
@@ -97,14 +97,14 @@ TEST_CASE("a file that is no socket is never removed") {
 }
 
 TEST_CASE("a folder that cannot be made is said") {
-  Fixture f;
+  ServerFixture f;
   const auto server = AdminServer::Start("unix:/proc/nowhere/admin.sock", f.backend);
   REQUIRE_FALSE(server);
   CHECK(server.status().message().rfind("admin.address: cannot make /proc/nowhere: ", 0) == 0);
 }
 
 TEST_CASE("tens of thousands of sessions are listed in their order") {
-  Fixture f;
+  ServerFixture f;
   constexpr int kSessions = 30'000;
   for (int i = 0; i < kSessions; ++i) f.backend.sessions.push_back(Session(i));
   const auto server = AdminServer::Start(f.address(), f.backend);
@@ -127,7 +127,7 @@ TEST_CASE("tens of thousands of sessions are listed in their order") {
 }
 
 TEST_CASE("a caller who does not read its list does not keep the others waiting") {
-  Fixture f;
+  ServerFixture f;
   for (int i = 0; i < 30'000; ++i) f.backend.sessions.push_back(Session(i));
   const auto server = AdminServer::Start(f.address(), f.backend);
   REQUIRE(server);
@@ -147,7 +147,7 @@ TEST_CASE("a caller who does not read its list does not keep the others waiting"
 }
 
 TEST_CASE("each question has its answer, and a refusal its code") {
-  Fixture f;
+  ServerFixture f;
   EndpointView& endpoint = f.backend.endpoints.emplace_back();
   endpoint.failures = 3;
   endpoint.last_error = "refused";

@@ -54,7 +54,7 @@ class Caller {
   std::string read_;
 };
 
-struct Fixture {
+struct HttpFixture {
   FakeBackend backend;
   std::unique_ptr<HttpServer> server = *HttpServer::Start("127.0.0.1:0", backend);
 
@@ -76,7 +76,7 @@ bool Ends(const std::string& text, const std::string& end) {
 }  // namespace
 
 TEST_CASE("probes and the metrics page are answered") {
-  Fixture f;
+  HttpFixture f;
   CHECK(Ends(f.Get("/healthz"), "\r\n\r\nok\n"));
   CHECK(Ends(f.Get("/readyz"), "\r\n\r\nready\n"));
   const std::string page = f.Get("/metrics");
@@ -88,7 +88,7 @@ TEST_CASE("probes and the metrics page are answered") {
 }
 
 TEST_CASE("a gateway that is not ready says so, and why when it is asked") {
-  Fixture f;
+  HttpFixture f;
   f.backend.not_ready = {"the gateway is draining", "the plugin 'warm' is starting"};
   CHECK(f.Get("/readyz").rfind("HTTP/1.1 503 ", 0) == 0);
   CHECK(Ends(f.Get("/readyz"), "\r\n\r\nnot ready\n"));
@@ -97,7 +97,7 @@ TEST_CASE("a gateway that is not ready says so, and why when it is asked") {
 }
 
 TEST_CASE("HEAD has the head of GET, without its body") {
-  Fixture f;
+  HttpFixture f;
   const std::string answer = f.Ask("HEAD /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
   CHECK(answer.rfind("HTTP/1.1 200 ", 0) == 0);
   CHECK(Contains(answer, "Content-Length: 3\r\n"));
@@ -105,7 +105,7 @@ TEST_CASE("HEAD has the head of GET, without its body") {
 }
 
 TEST_CASE("a client of HTTP/1.0 is answered and left, one of 1.1 may ask again") {
-  Fixture f;
+  HttpFixture f;
   CHECK(Ends(f.Ask("GET /healthz HTTP/1.0\r\n\r\n"), "\r\n\r\nok\n"));
   Caller caller(f.server->address());
   for (int i = 0; i < 3; ++i) {
@@ -117,7 +117,7 @@ TEST_CASE("a client of HTTP/1.0 is answered and left, one of 1.1 may ask again")
 }
 
 TEST_CASE("another path or method hears what there is") {
-  Fixture f;
+  HttpFixture f;
   for (const char* path : {"/", "/metricsx", "/healthz/", "/..%2f", "*", "/nothing?verbose"}) {
     const std::string answer = f.Get(path);
     CHECK_MESSAGE(answer.rfind("HTTP/1.1 404 ", 0) == 0, path);
@@ -131,7 +131,7 @@ TEST_CASE("another path or method hears what there is") {
 }
 
 TEST_CASE("what is no request, or too big a one, is refused and the connection ends") {
-  Fixture f;
+  HttpFixture f;
   CHECK(f.Ask("\x16\x03\x01 hello\r\n\r\n").rfind("HTTP/1.1 400 ", 0) == 0);
   CHECK(f.Ask("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").rfind("HTTP/1.1 400 ", 0) == 0);
   const std::string big(20'000, 'x');
@@ -141,7 +141,7 @@ TEST_CASE("what is no request, or too big a one, is refused and the connection e
 }
 
 TEST_CASE("a page that takes its time keeps no probe waiting, and few may wait for it") {
-  Fixture f;
+  HttpFixture f;
   f.backend.HoldPages();
   std::vector<std::unique_ptr<Caller>> callers;
   for (int i = 0; i < 4; ++i) {
@@ -157,7 +157,7 @@ TEST_CASE("a page that takes its time keeps no probe waiting, and few may wait f
 }
 
 TEST_CASE("a request that drips in ends after ten seconds, whoever drips") {
-  Fixture f;
+  HttpFixture f;
   Caller silent(f.server->address());
   Caller dripping(f.server->address());
   dripping.Send("GET /healthz HTTP/1.1\r\n");
@@ -173,7 +173,7 @@ TEST_CASE("a request that drips in ends after ten seconds, whoever drips") {
 }
 
 TEST_CASE("more connections than it has room for are closed, and room comes back") {
-  Fixture f;
+  HttpFixture f;
   std::vector<std::unique_ptr<Caller>> callers;
   for (int i = 0; i < 256; ++i) callers.push_back(std::make_unique<Caller>(f.server->address()));
   callers.back()->Send("GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n");

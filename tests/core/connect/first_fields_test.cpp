@@ -8,8 +8,6 @@
 namespace sgw::core {
 namespace {
 
-const MethodFacts& Named(const std::string& name) { return FactsOf(std::string(kSparkConnectPrefix) + name); }
-
 template <typename Message>
 Message Begun() {
   Message message;

@@ -5,11 +5,10 @@
 #include <string>
 
 #include "spark_connect/base.pb.h"
+#include "tests/core/connect/wire.h"
 
 namespace sgw::core {
 namespace {
-
-const MethodFacts& Named(const std::string& name) { return FactsOf(std::string(kSparkConnectPrefix) + name); }
 
 const google::protobuf::MethodDescriptor& Described(const MethodFacts& facts) {
   const auto* service =

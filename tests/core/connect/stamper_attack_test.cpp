@@ -14,8 +14,6 @@
 namespace sgw::core {
 namespace {
 
-const std::string kStamp = MakeStamp(kSession, "ann", "Ann");
-
 // With SGW_CORPUS, what gets through is written to that file for other parsers to judge: four bytes of length, the
 // message.
 void Keep(std::string_view message) {

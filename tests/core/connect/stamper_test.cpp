@@ -8,8 +8,6 @@
 namespace sgw::core {
 namespace {
 
-const std::string kStamp = MakeStamp(kSession, "ann", "Ann");
-
 TEST_CASE("a stamp names the session and both names, also when they are empty") {
   CHECK(MakeStamp(kSession, "", "") == Text(1, kSession) + Text(2, Text(1, "") + Text(2, "")));
   CHECK(kStamp == Text(1, kSession) + Text(2, Text(1, "ann") + Text(2, "Ann")));

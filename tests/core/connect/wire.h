@@ -7,12 +7,16 @@
 #include <string_view>
 #include <vector>
 
+#include "core/connect/methods.h"
 #include "core/connect/stamper.h"
 
 namespace sgw::core {
 
 inline const std::string kSession = "00112233-4455-6677-8899-aabbccddeeff";
 inline const std::string kOtherSession = "99112233-4455-6677-8899-aabbccddeeff";
+inline const std::string kStamp = MakeStamp(kSession, "ann", "Ann");
+
+inline const MethodFacts& Named(const std::string& name) { return FactsOf(std::string(kSparkConnectPrefix) + name); }
 
 // A varint, padded to at least that many bytes.
 inline std::string Varint(std::uint64_t value, std::size_t bytes = 1) {

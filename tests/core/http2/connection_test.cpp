@@ -22,18 +22,16 @@ extern "C" ssize_t sendmsg(int fd, const msghdr* message, int flags) {
 
 namespace {
 
-const HeaderBlock kOk = {{":status", "200"}, {"content-type", "application/grpc"}};
-
 // Answers with what it got.
 void Echo(Recorder& recorder) {
   Recorder* self = &recorder;
-  recorder.on_headers = [self] { self->stream->SendHeaders(kOk, false); };
+  recorder.on_headers = [self] { self->stream->SendHeaders(kHead, false); };
   recorder.on_data = [self](Piece piece) { self->stream->SendData(std::move(piece)); };
   recorder.on_end = [self] { self->stream->SendEnd({{"grpc-status", "0"}, {"k", "a"}, {"k", "b"}}); };
 }
 
 // Answers a head without a body at once.
-void Answer(Recorder& recorder) {
+void AnswerAtOnce(Recorder& recorder) {
   Recorder* self = &recorder;
   recorder.on_headers = [self] {
     if (!self->has_ended) return;
@@ -72,7 +70,7 @@ TEST_CASE("a field that no table may keep stays one, in a head, in trailers and 
     recorder.on_headers = [self] {
       HeaderBlock back = self->headers;
       back.RemoveIf([](const HeaderField& field) { return !field.name.starts_with("x-"); });
-      self->stream->SendHeaders(kOk, false);
+      self->stream->SendHeaders(kHead, false);
       self->stream->SendEnd(std::move(back));
     };
   });
@@ -119,7 +117,7 @@ TEST_CASE("a reader that stops holds one window of bytes, and its neighbours go 
   Pair pair([](Recorder& recorder) {
     Recorder* self = &recorder;
     recorder.on_headers = [self] {
-      self->stream->SendHeaders(kOk, false);
+      self->stream->SendHeaders(kHead, false);
       for (int i = 0; i < 64; ++i) self->stream->SendData(Piece::Copy(std::string(1 << 20, 'x')));
       self->stream->SendEnd();
     };
@@ -156,7 +154,7 @@ TEST_CASE("at the bound for held bytes the stream that holds the most is told to
       [](Recorder& recorder) {
         Recorder* self = &recorder;
         recorder.on_headers = [self] {
-          self->stream->SendHeaders(kOk, false);
+          self->stream->SendHeaders(kHead, false);
           self->stream->SendData(Piece::Copy(std::string(self->headers.Get(":path") == "/big" ? 90'000 : 20'000, 'x')));
         };
       },
@@ -256,7 +254,7 @@ TEST_CASE("a client of HTTP/1.1 that still sends reads its answer to the end") {
 }
 
 TEST_CASE("a peer that uses a stream which it has ended, reset or passed over hears so") {
-  Pair pair(Answer);
+  Pair pair(AnswerAtOnce);
   const auto head = [](std::uint32_t id) {
     return FrameOf(FrameType::kHeaders, kEndStream | kEndHeaders, id, RequestHead());
   };
@@ -336,7 +334,7 @@ TEST_CASE("what comes for a stream that this side has reset is passed over") {
 }
 
 TEST_CASE("a head that is too large to be sent is not sent, and not for want of a connection") {
-  Pair pair(Answer);
+  Pair pair(AnswerAtOnce);
   REQUIRE(pair.Connect().ok());
   Recorder large, fine;
   const std::string value(50'000, 'v');
@@ -365,8 +363,8 @@ TEST_CASE("a head or trailers of a response that are too large to be sent reset 
     Recorder* self = &recorder;
     recorder.on_headers = [&enlarge, self] {
       const std::string path(self->headers.Get(":path"));
-      if (path == "/head") return self->stream->SendHeaders(enlarge(kOk), false);
-      self->stream->SendHeaders(kOk, false);
+      if (path == "/head") return self->stream->SendHeaders(enlarge(kHead), false);
+      self->stream->SendHeaders(kHead, false);
       self->stream->SendData(Piece::Copy("body"));
       const HeaderBlock trailers{{"grpc-status", "0"}};
       self->stream->SendEnd(path == "/trailers" ? enlarge(trailers) : trailers);

@@ -10,8 +10,6 @@ using namespace sgw::core::testing;
 
 namespace {
 
-const HeaderBlock kOk = {{":status", "200"}, {"content-type", "application/grpc"}};
-
 // A server that answers every request at once, with what its connections complained of.
 class Target {
  public:
@@ -21,7 +19,7 @@ class Target {
               Recorder* self = &recorder;
               recorder.on_headers = [self] {
                 if (!self->has_ended) return;
-                self->stream->SendHeaders(kOk, false);
+                self->stream->SendHeaders(kHead, false);
                 self->stream->SendEnd({{"grpc-status", "0"}});
               };
             },
@@ -238,7 +236,7 @@ TEST_CASE("output that nobody wants any more counts, and a peer that does not re
       [](Recorder& recorder) {
         Recorder* self = &recorder;
         recorder.on_headers = [self] {
-          self->stream->SendHeaders(kOk, false);
+          self->stream->SendHeaders(kHead, false);
           for (int i = 0; i < 64; ++i) self->stream->SendData(Piece::Copy(std::string(1 << 20, 'x')));
         };
         // Its owner goes with the stream.

@@ -18,6 +18,17 @@
 
 namespace sgw::core::testing {
 
+// A gRPC message as it is sent.
+inline std::string Framed(const std::string& message) {
+  const auto size = static_cast<std::uint32_t>(message.size());
+  return std::string{0, static_cast<char>(size >> 24), static_cast<char>(size >> 16), static_cast<char>(size >> 8),
+                     static_cast<char>(size)} +
+         message;
+}
+
+// The head of an answer that goes well.
+inline const HeaderBlock kHead = {{":status", "200"}, {"content-type", "application/grpc"}};
+
 // Remembers what a stream hears, and lets a test wait for it.
 class Recorder : public StreamHandler {
  public:

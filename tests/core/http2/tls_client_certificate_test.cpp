@@ -11,20 +11,20 @@ using sgw::testing::TempDir;
 
 namespace {
 
-void Answer(Recorder& recorder) {
+void AnswerOk(Recorder& recorder) {
   Recorder* self = &recorder;
   recorder.on_headers = [self] { self->stream->SendHeaders({{":status", "200"}, {"grpc-status", "0"}}, true); };
 }
 
 // Wants certificates of `authority`.
-struct Listening {
-  explicit Listening(bool is_required = true, const std::string& crl = "") {
+struct AskingServer {
+  explicit AskingServer(bool is_required = true, const std::string& crl = "") {
     folder.With(authority.Issue());
     settings = {folder.Trusting(authority.certificate(), crl), is_required};
     source = SourceOf(settings);
     ConnectionOptions options;
     options.on_incident = [this](const char* reason) { incidents.emplace_back(reason); };
-    pair.emplace(Answer, options, ConnectionOptions(), "127.0.0.1:0", source);
+    pair.emplace(AnswerOk, options, ConnectionOptions(), "127.0.0.1:0", source);
   }
   void ReadAgain() {
     auto context = TlsContext::ForListener(settings);
@@ -62,7 +62,7 @@ StatusCode CodeOf(const ListenerTls& settings) { return TlsContext::ForListener(
 }  // namespace
 
 TEST_CASE("a listener that requires certificates lets in those of its authorities and nobody else") {
-  Listening server;
+  AskingServer server;
   Authority other;
   TlsFolder good, strange, old, early;
   CHECK(server.LetsIn(good.With(server.authority.Issue())));
@@ -82,7 +82,7 @@ TEST_CASE("a certificate that ends when the clock can count no more ends far awa
 }
 
 TEST_CASE("where a certificate is optional none is needed, and a bad one is refused all the same") {
-  Listening server(false);
+  AskingServer server(false);
   TlsFolder good, strange;
   CHECK(server.LetsIn({}));
   CHECK(server.LetsIn(good.With(server.authority.Issue())));
@@ -91,7 +91,7 @@ TEST_CASE("where a certificate is optional none is needed, and a bad one is refu
 }
 
 TEST_CASE("a verified peer is known by its subject and its names") {
-  Listening server(false);
+  AskingServer server(false);
   TlsFolder client;
   for (const bool has_certificate : {true, false}) {
     CAPTURE(has_certificate);
@@ -117,7 +117,7 @@ TEST_CASE("a verified peer is known by its subject and its names") {
 }
 
 TEST_CASE("a revoked certificate is refused, and no certificate passes without a list of its authority") {
-  Listening server;
+  AskingServer server;
   TlsFolder revoked, good;
   const auto bad = server.authority.Issue();
   server.folder.Trusting(server.authority.certificate(), server.authority.Revoke({bad.serial}));
@@ -134,7 +134,7 @@ TEST_CASE("a revoked certificate is refused, and no certificate passes without a
 TEST_CASE("an open connection is verified again when the authorities or the list have changed") {
   for (const bool is_revoked : {true, false}) {
     CAPTURE(is_revoked);
-    Listening server;
+    AskingServer server;
     TlsFolder client;
     const auto issued = server.authority.Issue();
     TlsTunnel tunnel(server.pair->address, 0, client.With(issued));
@@ -176,7 +176,7 @@ TEST_CASE("an open connection is verified again when the authorities or the list
 }
 
 TEST_CASE("nothing resumes a session whose certificate was verified") {
-  Listening server;
+  AskingServer server;
   TlsFolder client;
   client.With(server.authority.Issue());
   for (const int version : {TLS1_2_VERSION, TLS1_3_VERSION}) {
@@ -237,14 +237,14 @@ TEST_CASE("a key with a passphrase is refused and not asked for") {
 
 TEST_CASE("a listener can ask for TLS 1.3") {
   TlsFolder folder;
-  Pair pair(Answer, {}, {}, "127.0.0.1:0", SourceOf({folder.With(Authority().Issue()), true, true}));
+  Pair pair(AnswerOk, {}, {}, "127.0.0.1:0", SourceOf({folder.With(Authority().Issue()), true, true}));
   CHECK_FALSE(TlsClient(RawConnect(pair.address), "\2h2", TLS1_2_VERSION).is_connected());
   CHECK(TlsClient(RawConnect(pair.address), "\2h2", TLS1_3_VERSION).is_connected());
 }
 
 TEST_CASE("ciphers without ephemeral keys or authentication are not spoken") {
   const auto source = OwnCertificate();
-  Pair pair(Answer, {}, {}, "127.0.0.1:0", source);
+  Pair pair(AnswerOk, {}, {}, "127.0.0.1:0", source);
   for (const char* ciphers :
        {"AES128-GCM-SHA256", "ECDHE-ECDSA-AES128-SHA256", "ECDHE-ECDSA-AES256-SHA", "DHE-RSA-AES128-GCM-SHA256"}) {
     CAPTURE(ciphers);

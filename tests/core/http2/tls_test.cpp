@@ -8,7 +8,7 @@ using namespace sgw::core::testing;
 
 namespace {
 
-void Echo(Recorder& recorder) {
+void EchoBody(Recorder& recorder) {
   Recorder* self = &recorder;
   recorder.on_headers = [self] { self->stream->SendHeaders({{":status", "200"}}, false); };
   recorder.on_data = [self](Piece piece) { self->stream->SendData(std::move(piece)); };
@@ -18,7 +18,7 @@ void Echo(Recorder& recorder) {
 // A TLS listener and what its connections complained of.
 struct Listening {
   explicit Listening(ConnectionOptions options = {})
-      : pair(Echo, Watched(std::move(options)), {}, "127.0.0.1:0", OwnCertificate()) {}
+      : pair(EchoBody, Watched(std::move(options)), {}, "127.0.0.1:0", OwnCertificate()) {}
   ConnectionOptions Watched(ConnectionOptions options) {
     options.on_incident = [this](const char* reason) { incidents.emplace_back(reason); };
     return options;
@@ -121,7 +121,7 @@ TEST_CASE("a peer that stalls before its SETTINGS is ended in time") {
 TEST_CASE("a peer that ends its side in mid-call has gone, by TLS and without") {
   for (const bool is_tls : {true, false}) {
     CAPTURE(is_tls);
-    Pair pair(Echo, {}, {}, "127.0.0.1:0", is_tls ? OwnCertificate() : nullptr);
+    Pair pair(EchoBody, {}, {}, "127.0.0.1:0", is_tls ? OwnCertificate() : nullptr);
     const std::string request = std::string(kPreface) + FrameOf(FrameType::kSettings, 0, 0) +
                                 FrameOf(FrameType::kHeaders, kEndHeaders, 1, RequestHead());
     const int fd = RawConnect(pair.address);
@@ -227,7 +227,7 @@ TEST_CASE("listeners on IPv6 and on a Unix socket serve") {
   const std::string path = "unix:/tmp/sgw_listener_test_" + std::to_string(getpid());
   for (const std::string& listen : {std::string("[::1]:0"), path}) {
     CAPTURE(listen);
-    Pair pair(Echo, {}, {}, listen);
+    Pair pair(EchoBody, {}, {}, listen);
     REQUIRE(pair.Connect().ok());
     Recorder call;
     pair.Open(call, false);

@@ -8,8 +8,6 @@ using namespace sgw::core::testing;
 
 namespace {
 
-sgw_view Raw(std::string_view text) { return {text.data(), text.size()}; }
-
 void GiveAuth(const Hook& hook, sgw_ask ask, std::uint32_t what, const sgw_identity* identity = nullptr,
               const sgw_status* status = nullptr, std::uint32_t size = sizeof(sgw_auth_answer)) {
   const sgw_auth_answer answer{size, what, identity, status, nullptr};

@@ -22,8 +22,6 @@ using namespace sgw::core::testing;
 
 namespace {
 
-sgw_view Raw(std::string_view text) { return {text.data(), text.size()}; }
-
 // A callback that counts, on whichever thread.
 struct Counting {
   std::atomic<int> calls{0};

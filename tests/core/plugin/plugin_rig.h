@@ -30,6 +30,9 @@ bool Eventually(Condition condition) {
   return condition();
 }
 
+// Text as the C boundary has it.
+inline sgw_view Raw(std::string_view text) { return {text.data(), text.size()}; }
+
 class PluginRig {
  public:
   // Its folder is made in `parent`.

@@ -63,8 +63,6 @@ TEST_CASE("a JSON text stays one") {
 
 namespace {
 
-sgw_view Raw(std::string_view text) { return {text.data(), text.size()}; }
-
 // A plugin whose settings have a secret, which it tells to everybody.
 struct Indiscreet {
   explicit Indiscreet(const std::string& kind = "hot-pool") {

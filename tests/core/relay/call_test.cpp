@@ -6,8 +6,6 @@
 namespace sgw::core::testing {
 namespace {
 
-const HeaderBlock kHead{{":status", "200"}, {"content-type", "application/grpc"}};
-
 void EndWith(Recorder& stream, const std::string& body) {
   stream.on_end = [&stream, body] {
     stream.stream->SendHeaders(kHead, false);

@@ -14,12 +14,6 @@ namespace sgw::core::testing {
 
 inline const std::string kSession = "00112233-4455-6677-8899-aabbccddeeff";
 
-inline std::string Framed(const std::string& message) {
-  const auto size = static_cast<std::uint32_t>(message.size());
-  return std::string{0, static_cast<char>(size >> 24), static_cast<char>(size >> 16), static_cast<char>(size >> 8),
-                     static_cast<char>(size)} +
-         message;
-}
 // A short field of strings; numbers below 16.
 inline std::string Field(int number, const std::string& value) {
   return std::string{static_cast<char>(number << 3 | 2), static_cast<char>(value.size())} + value;

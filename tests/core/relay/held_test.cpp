@@ -15,7 +15,7 @@ constexpr std::size_t kKiB = 1024;
 constexpr std::size_t kWindow = 256 * kKiB;
 
 // Answers with as many KiB as the path says, and ends.
-void Answer(Recorder& stream) {
+void AnswerKiB(Recorder& stream) {
   stream.on_headers = [&stream] {
     const std::size_t size = kKiB * std::stoul(std::string(stream.headers.Get("x-kib", "0")));
     stream.stream->SendHeaders({{":status", "200"}, {"content-type", "application/grpc"}}, false);
@@ -85,7 +85,7 @@ TEST_CASE("responses that ended and wait for their reader are held within both b
     } else {
       upstream.connection.max_held_bytes = kLimit;
     }
-    Rig rig(Answer, upstream);
+    Rig rig(AnswerKiB, upstream);
     Unread unread(rig, 100, "456");  // 200 KiB more than their client takes
     REQUIRE(unread.HaveStopped());
     CHECK(unread.WaitForOpen(kLimit / (200 * kKiB)));
@@ -121,8 +121,8 @@ TEST_CASE("a stream of the worker that holds the most goes, wherever the bound w
   };
   UpstreamOptions upstream;
   upstream.connection.budget = &budget;
-  Rig hogs(Answer, upstream);
-  Rig others(Answer, upstream);
+  Rig hogs(AnswerKiB, upstream);
+  Rig others(AnswerKiB, upstream);
   Unread hog(hogs, 3, "456");
   REQUIRE(hog.HaveStopped());
   CHECK(holds(hogs, others, 3 * 200 * kKiB));
@@ -142,7 +142,7 @@ TEST_CASE("a hundred unread streams of one client cost another client of the sam
   BufferBudget budget;
   UpstreamOptions upstream;
   upstream.connection.budget = &budget;
-  Rig rig(Answer, upstream);
+  Rig rig(AnswerKiB, upstream);
   Unread unread(rig, 100, "1024");
   for (Recorder& call : unread.calls) REQUIRE(call.WaitFor([&] { return call.received == kWindow; }));
   const auto second = rig.Connect();
@@ -206,7 +206,7 @@ TEST_CASE("requests that wait for a decision or for a connection hold their byte
   REQUIRE(getsockname(deaf, reinterpret_cast<sockaddr*>(&name), &size) == 0);
   for (const bool is_decided : {false, true}) {
     CAPTURE(is_decided);
-    Rig rig(Answer);
+    Rig rig(AnswerKiB);
     rig.plan.connects_at_once = is_decided;
     rig.plan.endpoints[0].address = "127.0.0.1:" + std::to_string(ntohs(name.sin_port));
     std::deque<Recorder> calls(100);

@@ -4,7 +4,7 @@
 namespace sgw::core::testing {
 namespace {
 
-void Answer(Recorder& stream) {
+void AnswerNothing(Recorder& stream) {
   stream.on_end = [&stream] {
     stream.stream->SendHeaders({{":status", "200"}, {"content-type", "application/grpc"}, {"grpc-status", "0"}}, true);
   };
@@ -33,7 +33,7 @@ TEST_CASE("each method has its own answer for a session that nobody knows") {
   for (const auto& one : cases) {
     CAPTURE(one.method);
     Recorder call;
-    GatewayRig rig(Answer);
+    GatewayRig rig(AnswerNothing);
     rig.Call(call, one.method, "alice", Request("alice"));
     CHECK(rig.CodeOf(call) == one.code);
     CHECK(rig.driver.served.size() == one.served);
@@ -70,7 +70,7 @@ TEST_CASE("every refusal names its call") {
 
 TEST_CASE("a refusal in terms of HTTP names its call, too, and HEAD gets no body") {
   Recorder get, head;
-  GatewayRig rig(Answer);
+  GatewayRig rig(AnswerNothing);
   const auto ask = [&](Recorder& call, const char* method) {
     rig.OnClient([&] {
       call.stream = rig.client->Open({{":method", method}, {":scheme", "http"}, {":path", "/"}, {":authority", "gw"}},
@@ -99,7 +99,7 @@ TEST_CASE("a refusal in terms of HTTP names its call, too, and HEAD gets no body
 
 TEST_CASE("a request that is not gRPC is answered with its first KiB") {
   Recorder post;
-  GatewayRig rig(Answer);
+  GatewayRig rig(AnswerNothing);
   rig.OnClient([&] {
     post.stream =
         rig.client->Open({{":method", "POST"}, {":scheme", "http"}, {":path", "/"}, {":authority", "gw"}}, false, post);
@@ -130,7 +130,7 @@ TEST_CASE("headers that are illegal, too many or too large end their stream alon
     Recorder neighbour, bad, after;
     GatewayRig::Options options;
     options.has_audit = true;
-    GatewayRig rig(Answer, options);
+    GatewayRig rig(AnswerNothing, options);
     rig.Call(neighbour, "Config", "alice", Request("alice"), false);
     while (rig.relay->live_calls() == 0) rig.OnClient([] {});
     std::string large(500, 'x');
@@ -159,7 +159,7 @@ TEST_CASE("headers that are illegal, too many or too large end their stream alon
 
 TEST_CASE("a request that ends with its head has no message, and is refused") {
   Recorder call;
-  GatewayRig rig(Answer);
+  GatewayRig rig(AnswerNothing);
   rig.OnClient([&] {
     call.stream = rig.client->Open({{":method", "POST"},
                                     {":scheme", "http"},
@@ -179,7 +179,7 @@ TEST_CASE("a trace goes through to the driver and into the records, and a broken
   Recorder kept, replaced;
   GatewayRig::Options options;
   options.has_audit = true;
-  GatewayRig rig(Answer, options);
+  GatewayRig rig(AnswerNothing, options);
   rig.Call(kept, "Config", "alice", Request("alice"), true, {{"traceparent", trace}, {"tracestate", "a=1"}});
   CHECK(rig.CodeOf(kept) == "0");
   CHECK(rig.driver.served[0]->headers.Get("traceparent") == trace);
@@ -195,7 +195,7 @@ TEST_CASE("a trace goes through to the driver and into the records, and a broken
 
 TEST_CASE("a caller who leaves while somebody decides is gone, and its late answer harms nobody") {
   Recorder call, next;
-  GatewayRig rig(Answer);
+  GatewayRig rig(AnswerNothing);
   rig.Call(call, "Config", "slow", Request("slow"));
   while (rig.relay->live_calls() == 0) rig.OnClient([] {});
   rig.OnClient([&] { call.stream->Reset(ErrorCode::kCancel); });

@@ -6,8 +6,6 @@
 namespace sgw::core::testing {
 namespace {
 
-const HeaderBlock kHead{{":status", "200"}, {"content-type", "application/grpc"}};
-
 std::vector<std::string> All(const HeaderBlock& block, std::string_view name) {
   std::vector<std::string> values;
   for (std::size_t i = 0; i < block.size(); ++i) {

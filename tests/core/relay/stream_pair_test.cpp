@@ -5,10 +5,8 @@
 namespace sgw::core::testing {
 namespace {
 
-const HeaderBlock kHead{{":status", "200"}, {"content-type", "application/grpc"}};
-
 // Answers with what it got, when the client has ended.
-void Echo(Recorder& stream) {
+void EchoWithTrailer(Recorder& stream) {
   stream.on_end = [&stream] {
     stream.stream->SendHeaders(kHead, false);
     stream.stream->SendData(Piece::Copy(stream.body));
@@ -16,15 +14,8 @@ void Echo(Recorder& stream) {
   };
 }
 
-std::string Framed(const std::string& message) {
-  const auto size = static_cast<std::uint32_t>(message.size());
-  return std::string{0, static_cast<char>(size >> 24), static_cast<char>(size >> 16), static_cast<char>(size >> 8),
-                     static_cast<char>(size)} +
-         message;
-}
-
 TEST_CASE("a unary call is relayed byte for byte, with its metadata and trailers") {
-  Rig rig(Echo);
+  Rig rig(EchoWithTrailer);
   Recorder call;
   rig.Open(call, false,
            {{"x-a", "1"},
@@ -136,7 +127,7 @@ TEST_CASE("a stream that the driver resets becomes a status, before and after it
 }
 
 TEST_CASE("a driver that cannot be reached is UNAVAILABLE, and the next one is tried") {
-  Rig rig(Echo);
+  Rig rig(EchoWithTrailer);
   rig.plan.endpoints.insert(rig.plan.endpoints.begin(), {.address = "127.0.0.1:1"});
   Recorder call;
   rig.Open(call);
@@ -201,7 +192,7 @@ TEST_CASE("a message that would swallow the stamp never reaches the driver whole
 }
 
 TEST_CASE("what is sent before the driver is known waits, and goes first") {
-  Rig rig(Echo);
+  Rig rig(EchoWithTrailer);
   rig.plan.connects_at_once = false;
   Recorder call;
   rig.Open(call);

@@ -7,7 +7,7 @@ namespace {
 
 using namespace std::chrono_literals;
 
-constexpr int kCalls = 100;
+constexpr int kHeldCalls = 100;
 constexpr auto kAtOnce = 1000ms;  // as seen on a busy machine; a call that waits for another one takes for ever
 
 // What a second client does all day: small calls, and a result of some size.
@@ -29,7 +29,7 @@ TEST_CASE("a client that reads none of its hundred streams slows nobody down, an
   GatewayProcess gateway(driver.address(), R"("limits": {"buffer_bytes": "48MiB"})");
   Clients clients;
   const auto lazy = clients.Connect(gateway.address);
-  for (int i = 0; i < kCalls; ++i) {
+  for (int i = 0; i < kHeldCalls; ++i) {
     Recorder& call = unread.emplace_back();
     call.credits = false;
     call.keeps_body = false;
@@ -63,13 +63,13 @@ TEST_CASE("answers that have come and are not read count as held, though their d
   Clients clients;
   const auto lazy = clients.Connect(gateway.address);
   // More than the 256 KiB that this client lets in, and so little more that the gateway takes all of it.
-  for (int i = 0; i < kCalls; ++i) {
+  for (int i = 0; i < kHeldCalls; ++i) {
     Recorder& call = unread.emplace_back();
     call.credits = false;
     call.keeps_body = false;
     clients.Call(*lazy, call, "ExecutePlan", SparkRequest("alice", i), {{"x-script", "responses=3;bytes=120000"}});
   }
-  REQUIRE(driver.WaitForEnded("ExecutePlan", kCalls));
+  REQUIRE(driver.WaitForEnded("ExecutePlan", kHeldCalls));
   CHECK(Comes([&] { return gateway.Metric("spark_gateway_held_bytes") >= 9e6; }));
   clients.On([&] { lazy->Close(); });
   for (Recorder& call : unread) REQUIRE(call.WaitFor([&] { return call.is_closed; }));
@@ -82,15 +82,15 @@ TEST_CASE("a hundred calls that wait for a server to be made slow nobody down") 
   GatewayProcess gateway(driver.address());
   Clients clients;
   const auto patient = clients.Connect(gateway.address);
-  for (int i = 0; i < kCalls; ++i) {
+  for (int i = 0; i < kHeldCalls; ++i) {
     Recorder& call = waiting.emplace_back();
     clients.Call(*patient, call, "ExecutePlan", SparkRequest("alice", i), {{"x-spark-team", "slow"}});
   }
-  CHECK(Comes([&] { return gateway.Metric("spark_gateway_live_calls") >= kCalls; }));
+  CHECK(Comes([&] { return gateway.Metric("spark_gateway_live_calls") >= kHeldCalls; }));
 
   NoticesNothing(clients, gateway);
 
-  CHECK(gateway.Metric("spark_gateway_live_calls") >= kCalls);
+  CHECK(gateway.Metric("spark_gateway_live_calls") >= kHeldCalls);
   CHECK(gateway.Metric("spark_gateway_held_bytes") < 1e6);
   clients.On([&] { patient->Close(); });
   for (Recorder& call : waiting) REQUIRE(call.WaitFor([&] { return call.is_closed; }));
