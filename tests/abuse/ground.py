@@ -126,7 +126,11 @@ class Ground(unittest.TestCase):
     def is_back(self):
         """One more connection to the driver is no trace of an attack."""
         now = self.state()
-        return now == {**self.before, "descriptors": now["descriptors"]} and now["descriptors"] <= self.before["descriptors"] + 2
+        return (now == {**self.before, "descriptors": now["descriptors"]} and
+                now["descriptors"] <= self.before["descriptors"] + 2 and self.streams_to_drivers() == 0)
+
+    def streams_to_drivers(self):
+        return sum(int(endpoint["streams"]) for endpoint in self.gateway.ask("endpoints")["endpoints"])
 
     def wire(self, tools, **how):
         return tools.enter_context(Wire(self.address, **how))
