@@ -51,7 +51,8 @@ HeaderBlock StatusFields(const Status& status, std::string_view call_id, std::st
 Status StatusOfClose(const StreamClose& close, std::string_view address) {
   const std::string driver = "The driver " + std::string(address);
   switch (close.reason) {
-    case CloseReason::kConnectionLost: return Unavailable(driver + " closed the connection before it answered.");
+    case CloseReason::kConnectionLost:
+      return Unavailable(driver + " closed the connection before its answer was whole.");
     case CloseReason::kNotProcessed:
       return Unavailable(driver + " takes no more calls on this connection; nothing was processed.");
     case CloseReason::kPeerReset:
