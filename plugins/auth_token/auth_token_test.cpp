@@ -76,6 +76,26 @@ TEST_CASE("a service may act for people, of whom it says one, and nobody else ma
   CHECK(ask("another", "carol").status().code() == sgw::StatusCode::kPermissionDenied);
 }
 
+TEST_CASE("a delegation that is for nobody, or takes a credential for a person's name, is refused") {
+  TokenFile file;
+  file.Write("");
+  const auto refusal = [&](const std::string& delegation) {
+    TestHost host;
+    const std::string settings = R"({"path": ")" + file.path + R"(", "delegation": [)" + delegation + "]}";
+    return PluginUnderTest(host, Source(), settings).created().message();
+  };
+  CHECK(refusal(R"({"services": ["play"], "groups": []})") == "");
+  CHECK(refusal(R"({"services": ["play"], "groups": [], "header": "X-Act-For"})") == "");
+  CHECK(refusal(R"({"services": [], "groups": ["g"]})") ==
+        "delegation[0]: services: names nobody who may act for others");
+  CHECK(refusal(R"({"services": ["play"], "groups": ["g"], "header": ""})") ==
+        "delegation[0]: header: '' is no name of a header");
+  CHECK(refusal(R"({"services": ["play"], "groups": ["g"], "header": ":path"})") ==
+        "delegation[0]: header: ':path' is no name of a header");
+  CHECK(refusal(R"({"services": ["play"], "groups": ["g"], "header": "Authorization"})") ==
+        "delegation[0]: header: 'Authorization' carries a credential, and no name of a person");
+}
+
 TEST_CASE("a time that is too far away to count is far away") {
   TokenFile file;
   for (const auto& [when, is_good] : std::map<std::string, bool>{{"2300", true}, {"9999", true}, {"1600", false}}) {

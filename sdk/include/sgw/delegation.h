@@ -34,6 +34,20 @@ struct Delegation {
       Setting("header", &Delegation::header, "The request header with the person's subject."),
       Setting("people", &Delegation::people, "Subjects for whom they may act; `*` stands for any text. Empty: all."),
       Setting("groups", &Delegation::groups, "The groups that the person has in such calls.", kRequired));
+
+  // INVALID_ARGUMENT: it is for nobody, or its header is none that a call can have, or carries a credential: whom a
+  // header names is shown to people.
+  Status Validate() const {
+    constexpr std::string_view kLetters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.";
+    if (services.empty()) return InvalidArgument("services: names nobody who may act for others");
+    if (header.empty() || header.find_first_not_of(kLetters) != std::string::npos)
+      return InvalidArgument("header: '" + header + "' is no name of a header");
+    for (const char* secret : {"authorization", "authentication", "proxy-authorization", "cookie"}) {
+      if (detail::EqualFold(header, secret))
+        return InvalidArgument("header: '" + header + "' carries a credential, and no name of a person");
+    }
+    return {};
+  }
 };
 
 // What one call says of acting for others; keeps nothing of the call.
