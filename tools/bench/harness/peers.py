@@ -67,7 +67,7 @@ RELAY = _gateway("relay.yaml")
 PIPELINE = _gateway("pipeline.yaml")
 
 PEERS = {peer.label: peer for peer in [
-    Peer("nghttpx", "nghttpx.conf", lambda path: ["nghttpx", f"--conf={path}"], ["--version"]),
+    Peer("nghttpx", "nghttpx.conf", lambda path: ["nghttpx", f"--conf={path}"], ["--version"], WORKERS=1),
     Peer("haproxy", "haproxy.cfg", lambda path: ["haproxy", "-db", "-f", path], ["-v"], BUFFER=65536),
     Peer("haproxy-tcp", "haproxy-tcp.cfg", lambda path: ["haproxy", "-db", "-f", path], ["-v"], is_l7=False, BUFFER=1048576),
     Peer("nginx", "nginx.conf", lambda path: ["nginx", "-e", "stderr", "-c", path], ["-v"]),
