@@ -41,7 +41,7 @@ void Asking::Continue() {
     has_answer_ = false;
     is_asking_ = true;
     asked_ = steady_clock::now();
-    Ask pending = ask_(step, [weak = weak_from_this(), instance = step.instance](PluginAnswer answer) {
+    Ask pending = ask_(step, [weak = weak_from_this(), instance = step.instance](PluginAnswer&& answer) {
       const auto self = weak.lock();
       if (self && !self->is_over_) return self->OnAnswer(std::move(answer));
       // It was on its way when nobody waited any more.
@@ -60,7 +60,7 @@ void Asking::Continue() {
   }
 }
 
-void Asking::OnAnswer(PluginAnswer answer) {
+void Asking::OnAnswer(PluginAnswer&& answer) {
   answer_ = std::move(answer);
   has_answer_ = true;
   if (is_asking_) return;

@@ -17,7 +17,7 @@ class Asking final : public std::enable_shared_from_this<Asking> {
   using AskStep = std::function<Ask(const Pipeline::Step&, AnswerFn)>;
   // Hears each answer but Next, with its step, and returns whether it decides. When no answer did, it hears Next with
   // no step, once.
-  using Decide = std::function<bool(PluginAnswer, const Pipeline::Step*)>;
+  using Decide = std::function<bool(PluginAnswer&&, const Pipeline::Step*)>;
 
   // Asks until an answer decides, which may be before this returns. On a worker. The steps outlive the Run.
   static std::unique_ptr<Run> Begin(const Steps& steps, AskStep ask, Decide decide);
@@ -29,7 +29,7 @@ class Asking final : public std::enable_shared_from_this<Asking> {
 
  private:
   void Continue();
-  void OnAnswer(PluginAnswer answer);
+  void OnAnswer(PluginAnswer&& answer);
   void OnLate();
   bool Conclude();
 

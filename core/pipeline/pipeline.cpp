@@ -95,7 +95,7 @@ std::unique_ptr<Run> Pipeline::Authenticate(CallContext& context, Done done) con
       [&context](const Step& step, AnswerFn answer) {
         return step.instance->Authenticate(*context.facts, std::move(answer));
       },
-      [this, &context, asked, done = std::move(done)](PluginAnswer answer, const Step* step) {
+      [this, &context, asked, done = std::move(done)](PluginAnswer&& answer, const Step* step) {
         if (!step) {
           nobody_knew_.Add(1);
           context.refused_by = "auth";
@@ -140,7 +140,7 @@ std::unique_ptr<Run> Pipeline::FindRoute(CallContext& context, Done done) const 
       [&context](const Step& step, AnswerFn answer) {
         return step.instance->Route(*context.facts, *context.identity, std::move(answer));
       },
-      [this, &context, done = std::move(done)](PluginAnswer answer, const Step* step) {
+      [this, &context, done = std::move(done)](PluginAnswer&& answer, const Step* step) {
         if (!step) {
           nobody_routed_.Add(1);
           context.refused_by = "router";
@@ -174,7 +174,7 @@ std::unique_ptr<Run> Pipeline::FindEndpoint(EndpointRequest request, std::functi
                                        shared->key, step.config.create, shared->on_phase},
                                       std::move(answer));
       },
-      [this, shared, is_known = false, done = std::move(done)](PluginAnswer answer, const Step* step) mutable {
+      [this, shared, is_known = false, done = std::move(done)](PluginAnswer&& answer, const Step* step) mutable {
         if (!step) {
           const std::string& own = shared->route->namespace_;
           const std::string where = own.empty() ? "this gateway" : own;
@@ -205,7 +205,7 @@ std::unique_ptr<Run> Pipeline::Admit(const sgw_record& record, Done done) const 
   return Asking::Begin(
       admitters_,
       [&record](const Step& step, AnswerFn answer) { return step.instance->Admit(record, std::move(answer)); },
-      [done = std::move(done)](PluginAnswer answer, const Step* step) {
+      [done = std::move(done)](PluginAnswer&& answer, const Step* step) {
         if (step && std::holds_alternative<core::Done>(answer)) return false;
         done(step ? RefusalIn(answer, *step) : Status());
         return true;

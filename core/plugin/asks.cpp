@@ -74,18 +74,16 @@ sgw_ask AskTable::Open(const InstanceLife& owner, std::size_t kind, Worker& work
 
 bool AskTable::Settle(sgw_ask ask, std::int32_t verdict, AnswerFn& done, PluginAnswer& into) {
   Shard& shard = ShardOf(ask);
-  Content taken;
-  {
-    const std::lock_guard lock(shard.mutex);
-    Slot& slot = shard.slots[IndexOf(ask)];
-    if (slot.state == State::kAsking && verdict == SGW_PENDING) {
-      slot.state = State::kWaiting;
-      slot.content.done = std::move(done);
-      return false;
-    }
-    const bool was_answered = slot.state == State::kHeld;
-    taken = Take(shard, ask, slot, was_answered);
+  std::unique_lock lock(shard.mutex);
+  Slot& slot = shard.slots[IndexOf(ask)];
+  if (slot.state == State::kAsking && verdict == SGW_PENDING) {
+    slot.state = State::kWaiting;
+    slot.content.done = std::move(done);
+    return false;
   }
+  const bool was_answered = slot.state == State::kHeld;
+  Content taken = Take(shard, ask, slot, was_answered);
+  lock.unlock();
   into = std::move(taken.answer);
   if (verdict == SGW_ANSWERED && into.index() == 0) {
     taken.owner->Count("missing");
@@ -126,7 +124,7 @@ void AskTable::Abandon(const InstanceLife& owner) {
   }
 }
 
-bool AskTable::Answer(const InstanceLife& from, sgw_ask ask, PluginAnswer answer) {
+bool AskTable::Answer(const InstanceLife& from, sgw_ask ask, PluginAnswer&& answer) {
   Shard& shard = ShardOf(ask);
   const char* misuse = nullptr;
   bool has_effect = false;

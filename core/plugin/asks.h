@@ -25,7 +25,8 @@
 
 namespace sgw::core {
 
-using AnswerFn = std::function<void(PluginAnswer)>;
+// The answer is the callee's to take from.
+using AnswerFn = std::function<void(PluginAnswer&&)>;
 using PhaseFn = std::function<void(std::string)>;
 
 class AskTable {
@@ -46,7 +47,7 @@ class AskTable {
   void Abandon(const InstanceLife& owner);
 
   // An answer arrives, on any thread. False: it had no effect.
-  bool Answer(const InstanceLife& from, sgw_ask ask, PluginAnswer answer);
+  bool Answer(const InstanceLife& from, sgw_ask ask, PluginAnswer&& answer);
   void ReportPhase(const InstanceLife& from, sgw_ask ask, std::string phase);
 
  private:

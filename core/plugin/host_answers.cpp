@@ -25,7 +25,7 @@ PluginAnswer AnswerOf(const InstanceLife& life, const Raw* raw, Value value) {
   }
 }
 
-bool Give(sgw_host* host, sgw_ask ask, PluginAnswer answer) {
+bool Give(sgw_host* host, sgw_ask ask, PluginAnswer&& answer) {
   return host->services.asks.Answer(*host->life, ask, std::move(answer));
 }
 

@@ -60,7 +60,8 @@ class Jwt {
 
   // Whether the text has the form of one; decides between Next and a refusal.
   static bool HasForm(std::string_view text) {
-    return text.starts_with("eyJ") && std::count(text.begin(), text.end(), '.') >= 2;
+    const std::size_t dot = text.find('.');
+    return text.starts_with("eyJ") && dot != text.npos && text.find('.', dot + 1) != text.npos;
   }
 
   // `alg` and `kid` of the header; the latter may be empty.
