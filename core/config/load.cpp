@@ -25,13 +25,16 @@ bool IsTooMany(std::size_t count, Place place, const std::string& where, Complai
   return true;
 }
 
-// Whether only one of two listeners can have its address.
+// Whether only one of two sockets can have its address.
 bool Overlap(const std::string& one, const std::string& other) {
   std::string ignored;
   const auto a = ParseAddress(one, ignored);
   const auto b = ParseAddress(other, ignored);
   if (!a || !b) return false;
-  if (a->is_unix() || b->is_unix()) return a->path == b->path;
+  if (a->is_unix() || b->is_unix()) {
+    const auto plain = [](const Address& address) { return std::filesystem::path(address.path).lexically_normal(); };
+    return plain(*a) == plain(*b);
+  }
   if (a->port != b->port || a->port == 0) return false;  // 0: the kernel finds one for each
   // [::] is every address of both families.
   const auto covers = [](const Address& any, const Address& single) {
@@ -166,6 +169,21 @@ void CheckAdmin(const Config& config, Complaints& complaints) {
                        " could end sessions and read the configuration; write unix:/path or 127.0.0.1:port");
 }
 
+// No listener has an address of the admin's, and these are two.
+void CheckSockets(const Config& config, Complaints& complaints) {
+  const std::pair<const char*, const std::string*> own[] = {{"admin.address", &config.admin.address},
+                                                            {"admin.http", &config.admin.http}};
+  for (std::size_t i = 0; i < config.listeners.size(); ++i) {
+    const ListenerConfig& listener = config.listeners[i];
+    for (const auto& [key, address] : own) {
+      if (Overlap(listener.address, *address))
+        complaints.Error(listener.place, "listeners[" + std::to_string(i) + "].address is that of " + key + ", too");
+    }
+  }
+  if (Overlap(config.admin.address, config.admin.http))
+    complaints.Error(config.PlaceOf("admin.address"), "admin.address is that of admin.http, too");
+}
+
 // What is allowed and yet hardly meant.
 void Doubt(const Config& config, Complaints& complaints) {
   // Of two keys that do not fit, one is written.
@@ -243,6 +261,7 @@ Config ReadConfigText(const std::string& text, const std::string& directory, Com
     for (const auto& key : section.value.map) config.places[section.key + "." + key.key] = key.value.place;
   }
   CheckAdmin(config, complaints);
+  CheckSockets(config, complaints);
   Doubt(config, complaints);
   return config;
 }

@@ -112,8 +112,23 @@ TEST_CASE("two listeners have neither one name nor one address") {
   CHECK(Contains(said("address: \"[::]:1\"", "address: \"127.0.0.1:1\""),
                  "listeners[1].address is that of listeners[0]"));
   CHECK(Contains(said("address: \"unix:/a\"", "address: \"unix:/a\""), "listeners[1].address is that of listeners[0]"));
+  CHECK(Contains(said("address: \"unix:a\"", "address: \"unix:./a\""), "listeners[1].address is that of listeners[0]"));
   CHECK(said("address: \"127.0.0.1:0\"", "address: \"127.0.0.1:0\"").empty());
   CHECK(said("address: \"0.0.0.0:1\"", "address: \"[::1]:1\"").empty());
+}
+
+TEST_CASE("no listener has the address of the admin API or of its pages, and these two have not one either") {
+  const auto said = [](const std::string& listener, const std::string& admin) {
+    return Said(Replaced("  - address: 127.0.0.1:0\n", "  - address: \"" + listener + "\"\n") + "admin: {" + admin +
+                "}\n");
+  };
+  CHECK(said("0.0.0.0:9090", "") == "gateway.yaml:2:5: listeners[0].address is that of admin.http, too\n");
+  CHECK(said("unix:/a", "address: \"unix:/a\"") ==
+        "gateway.yaml:2:5: listeners[0].address is that of admin.address, too\n");
+  CHECK(said("127.0.0.1:1", "address: \"127.0.0.1:2\", http: \"127.0.0.1:2\"") ==
+        "gateway.yaml:9:18: admin.address is that of admin.http, too\n");
+  CHECK(said("127.0.0.1:1", "address: \"127.0.0.1:2\", http: \"127.0.0.1:3\"").empty());
+  CHECK(said("127.0.0.1:0", "address: \"127.0.0.1:0\", http: \"127.0.0.1:0\"").empty());
 }
 
 TEST_CASE("the admin API is for this machine alone") {

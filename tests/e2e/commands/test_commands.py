@@ -116,12 +116,10 @@ pipeline:
         self.assertEqual((answer.returncode, answer.stdout), (0, "/dev/stdin: good\n"))
 
     def test_check_deep_creates_every_plugin_and_never_listens(self):
-        with socket.socket() as taken, tempfile.TemporaryDirectory() as folder:
-            taken.bind(("127.0.0.1", 0))
-            taken.listen()
-            port = taken.getsockname()[1]
+        with socket.create_server(("127.0.0.1", 0)) as taken, socket.create_server(("127.0.0.1", 0)) as other, tempfile.TemporaryDirectory() as folder:
+            port, http = (one.getsockname()[1] for one in (taken, other))
             text = (ROOT / "configs/local.yaml").read_text()
-            text = text.replace("../.local/run", folder).replace("../tools", str(ROOT / "tools")).replace("15002", str(port)).replace("9090", str(port))
+            text = text.replace("../.local/run", folder).replace("../tools", str(ROOT / "tools")).replace("15002", str(port)).replace("9090", str(http))
             answer = self.check(text, "--deep", folder=folder)
             self.assertEqual((answer.returncode, answer.stderr), (0, ""))
             self.assertEqual(sorted(os.listdir(folder)), ["gateway.yaml"])
