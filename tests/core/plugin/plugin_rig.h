@@ -48,8 +48,10 @@ class PluginRig {
 
   // Runs on the control thread and returns when it has.
   void On(const std::function<void()>& function) { services.OnControl(function); }
-  // Waits until the control thread has done what it had to do.
+  // Waits until the control thread has done what it had to do, and what a turn of it has posted to itself: others may
+  // post before the turn ends, and stand before that.
   void Settle() {
+    On([] {});
     On([] {});
   }
   // How often the rules of the boundary were broken in this way.
