@@ -103,8 +103,8 @@ function(sgw_test name)
   set_tests_properties(${SGW_TEST_PREFIX}${name} PROPERTIES LABELS "${TEST_LABELS}" TIMEOUT ${TEST_TIMEOUT})
 endfunction()
 
-# sgw_program_test(<name> COMMAND <words> LABELS <labels> [PROCESSORS <how many it fills>] [ENVIRONMENT <NAME=value>...]
-#                  [CONFIGURATIONS <with which --build-config of ctest alone it runs>])
+# sgw_program_test(<name> COMMAND <words> LABELS <labels> [PROCESSORS <how many it fills, two for a core>]
+#                  [ENVIRONMENT <NAME=value>...] [CONFIGURATIONS <with which --build-config of ctest alone it runs>])
 #
 # A ctest that drives the gateway's program from outside; the caller sees to it that there is one. The program is
 # SGW_BINARY, and SGW_SANITIZE says what it was built with: what a sanitizer finds ends it with an exit code that no test
