@@ -31,6 +31,10 @@ bool IsPlain(std::string_view text) {
 Status OidcSettings::Validate() const {
   if (Status status = provider.Validate(); !status.ok()) return status;
   if (audiences.empty()) return InvalidArgument("audiences: needs at least one");
+  if (std::find(audiences.begin(), audiences.end(), "") != audiences.end()) {
+    return InvalidArgument("audiences: one of them is empty");
+  }
+  if (subject.empty()) return InvalidArgument("subject: must name a claim");
   if (algorithms.empty()) return InvalidArgument("algorithms: needs at least one");
   for (const std::string& name : algorithms) {
     if (!IsKnownAlgorithm(name)) {

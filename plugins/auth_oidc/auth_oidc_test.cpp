@@ -297,6 +297,10 @@ TEST_CASE("settings that make no sense are refused") {
   CHECK(said(R"("algorithms":["none"])").find("'none'") != std::string::npos);
   CHECK(said(R"("algorithms":["HS256"])").find("'HS256'") != std::string::npos);
   CHECK(said(R"("on_expired":"ignore")").find("refuse or grace") != std::string::npos);
+  CHECK(
+      Rig(kIssuer, R"({"issuer":"https://id.example","audiences":["gw",""]})").plugin.created().message().find("aud") ==
+      0);
+  CHECK(said(R"("subject":"")").find("subject") == 0);
   CHECK(said(R"("jwks_url":"http://id.example/keys")").find("https://") != std::string::npos);
   CHECK(said(R"("jwks_url":"http://127.0.0.1.evil/keys")").find("https://") != std::string::npos);
   CHECK(said(R"("jwks_url":"http://127.0.0.1:8080/keys")").empty());

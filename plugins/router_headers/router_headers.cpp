@@ -111,6 +111,9 @@ Status HeaderRouterSettings::Validate() const {
     if (const std::string what = problem(pair, true); !what.empty()) return InvalidArgument("allowed: " + what);
   }
   for (const auto& [host, pair] : hosts) {
+    if (host.find(':') != std::string::npos && !host.ends_with(']')) {
+      return InvalidArgument("hosts." + host + ": write the host without its port");
+    }
     if (const std::string what = problem(pair, false); !what.empty())
       return InvalidArgument("hosts." + host + ": " + what);
   }

@@ -292,6 +292,7 @@ TEST_CASE("settings that could never serve a call, or would mix callers up, are 
           "namespace: '{team}-{environment}-{team}' has {team} twice");
   refused(R"({"allowed": ["data-/prod"]})", "allowed: 'data-/prod' is not team/environment");
   refused(R"({"hosts": {"h": "ads/*"}})", "hosts.h: 'ads/*' is not team/environment");
+  refused(R"({"hosts": {"h:15002": "ads/dev"}})", "hosts.h:15002: write the host without its port");
   refused(R"({"default_team": "Ads"})", "default_team: 'Ads' is no name of a team");
   refused(R"({"default_environment": "a-b"})", "default_environment: 'a-b' has more than letters");
 }

@@ -26,9 +26,21 @@ Names Expanded(const std::string& text, const Rule& rule, const Identity& caller
 }
 
 bool IsReference(const std::string& text) { return text.starts_with('{'); }
+bool IsKnownReference(const std::string& text) {
+  return text == "{group}" || (text.starts_with("{claim:") && text.ends_with('}'));
+}
+
+// Names of steps are alike with '-' and '_'.
+bool IsOfRealm(std::string realm, const Names& realms) {
+  std::replace(realm.begin(), realm.end(), '-', '_');
+  return std::any_of(realms.begin(), realms.end(), [&realm](std::string pattern) {
+    std::replace(pattern.begin(), pattern.end(), '-', '_');
+    return MatchesPattern(realm, pattern);
+  });
+}
 
 bool IsAbout(const Rule& rule, const Identity& caller) {
-  if (!rule.realms.empty() && !MatchesAny(caller.realm, rule.realms)) return false;
+  if (!rule.realms.empty() && !IsOfRealm(caller.realm, rule.realms)) return false;
   if (rule.groups.empty() && rule.subjects.empty()) return true;
   const bool is_named_by_a_service = !caller.actor.empty() && !rule.delegated;
   return (!is_named_by_a_service && MatchesAny(caller.subject, rule.subjects)) ||
@@ -78,11 +90,15 @@ Status Rule::Validate() const {
   if (delegated && subjects.empty()) return InvalidArgument("delegated is about subjects, and the rule has none");
   for (const Names* names : {&realms, &teams, &environments, &namespaces}) {
     for (const std::string& text : *names) {
-      const bool is_known = text == "{group}" || (text.starts_with("{claim:") && text.ends_with('}'));
       if (text.empty()) return InvalidArgument("a name of a rule is empty");
-      if (IsReference(text) && (names != &teams || !is_known)) {
+      if (IsReference(text) && (names != &teams || !IsKnownReference(text))) {
         return InvalidArgument("'" + text + "' is no name; teams may be {claim:NAME} or {group}");
       }
+    }
+  }
+  for (const std::string& text : {default_team, default_environment}) {
+    if (IsReference(text) && !IsKnownReference(text)) {
+      return InvalidArgument("'" + text + "' is no default; it may be a name, {claim:NAME} or {group}");
     }
   }
   std::vector<std::string> seen;
@@ -155,6 +171,9 @@ void SetLimits(const Rule& rule, std::size_t number, const Identity& caller, std
                                       [&](const std::string& one) { return MatchesAny(one, rule.groups); });
       // Those whom the rule names, or everybody.
       shared.name = group == caller.groups.end() ? "rule " + std::to_string(number) : "group " + *group;
+      // The same name in another realm is another group, where the rule tells them apart.
+      for (const std::string& realm : rule.realms)
+        shared.name += (&realm == rule.realms.data() ? " of " : ", ") + realm;
     }
     policy.limits.push_back(std::move(shared));
   }

@@ -63,6 +63,9 @@ TEST_CASE("a rule with realms is about callers of those alone: one name in two r
   }
   CHECK(May({{.subjects = {"root"}, .realms = {"corp-*"}}}, of("corp-eu"), "adm", "dev"));
   CHECK(May({{.subjects = {"root"}}}, of("partners"), "adm", "dev"));  // without realms: of all of them
+  // As everywhere in names of steps.
+  CHECK(May({{.subjects = {"root"}, .realms = {"corp_eu"}}}, of("corp-eu"), "adm", "dev"));
+  CHECK_FALSE(May({{.subjects = {"root"}, .realms = {"corp_eu"}}}, of("corpxeu"), "adm", "dev"));
 }
 
 TEST_CASE("a rule's subjects are not those whom a service names, unless it says so; its groups are") {
@@ -127,6 +130,9 @@ TEST_CASE("limits are each caller's own, and shared by a group or a team, in one
         std::vector<Limit>{{.name = "team ads", .max_operations = 5}, {.name = "group ads", .calls_per_second = 7}});
   CHECK(limits_of(shared, Caller("ci")).limits[1].name == "rule 4");
   CHECK(limits_of({}, Caller("alice")) == Policy());
+
+  const Rule partners = {.groups = {"ads"}, .realms = {"partners"}, .limits = {{.per = "group", .sessions = 1}}};
+  CHECK(limits_of(partners, Caller("alice", {"ads"})).limits[0].name == "group ads of partners");
 }
 
 TEST_CASE("rules that mean nothing are refused") {
@@ -134,6 +140,8 @@ TEST_CASE("rules that mean nothing are refused") {
   CHECK_FALSE(Rule{.teams = {"{team}"}}.Validate().ok());
   CHECK_FALSE(Rule{.environments = {"{group}"}}.Validate().ok());
   CHECK_FALSE(Rule{.teams = {""}}.Validate().ok());
+  CHECK(Rule{.default_team = "{claim:team}", .default_environment = "dev"}.Validate().ok());
+  CHECK_FALSE(Rule{.default_team = "{clam:team}"}.Validate().ok());
   CHECK_FALSE(Rule{.realms = {""}}.Validate().ok());
   CHECK(Rule{.subjects = {"ci"}, .delegated = true}.Validate().ok());
   CHECK_FALSE(Rule{.groups = {"ads"}, .delegated = true}.Validate().ok());
