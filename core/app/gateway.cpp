@@ -14,7 +14,7 @@ namespace {
 
 using namespace std::chrono_literals;
 
-// A call that was ended has gone when its client has taken the last of it, or when its connection closes.
+// A call that was ended has gone when the last of it lies in its connection's output, or when the connection closes.
 constexpr auto kPatienceOfClients = 1s;
 constexpr auto kLongestEnd = 10s;
 

@@ -70,7 +70,7 @@ class Gateway final : public AdminBackend {
  private:
   Status Listen();
   Status StartAdmin();
-  // Until no call is left.
+  // Until no call is left, or the time is up.
   void AwaitCalls(std::chrono::milliseconds timeout) const;
   std::vector<DescribedView> Describe(StepKind kind);
 

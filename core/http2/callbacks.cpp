@@ -5,6 +5,11 @@
 #include "core/http2/frames.h"
 
 namespace sgw::core {
+namespace {
+
+constexpr std::size_t kMaxGoaway = 16 * 1024;
+
+}  // namespace
 
 // What nghttp2 tells us, in the order in which things happen to a stream.
 struct Callbacks {
@@ -20,7 +25,12 @@ struct Callbacks {
 
   static int OnBeginFrame(nghttp2_session* session, const nghttp2_frame_hd* head, void* user) {
     Connection& connection = Of(user);
-    if (!connection.is_server_ || head->type != NGHTTP2_HEADERS) return 0;
+    if (!connection.is_server_) return 0;
+    // nghttp2 keeps all of its text, which nobody counts.
+    if (head->type == NGHTTP2_GOAWAY && head->length > kMaxGoaway) return NGHTTP2_ERR_CALLBACK_FAILURE;
+    if (head->type != NGHTTP2_HEADERS) return 0;
+    // This is ahead of nghttp2: a head whose stream was reset in the same read is known as reset, and nghttp2 passes
+    // the reset of a stream that has not begun over.
     const auto end = connection.past_streams_.Of(head->stream_id);
     if (end == PastStreams::End::kUncertain || connection.streams_.count(head->stream_id) != 0) return 0;
     if (end == PastStreams::End::kSkipped) {

@@ -82,6 +82,7 @@ bool Asking::Conclude() {
   if (!std::holds_alternative<Next>(answer_)) {
     if (std::holds_alternative<Status>(answer_)) step.refusals->Add(1);
     if (decide_(std::move(answer_), &step)) is_over_ = true;
+    answer_ = {};  // what nobody took of it would live as long as the call
   }
   ++at_;
   return !is_over_;

@@ -88,8 +88,12 @@ void FrontDoor::Note(const char* reason) {
       .Add(1);
   const char* cure = CureOf(reason);
   if (!cure) return;
-  const std::lock_guard lock(mutex_);
-  if (spells_.Begins(reason, Clock::Real().Now())) {
+  bool begins = false;
+  {
+    const std::lock_guard lock(mutex_);
+    begins = spells_.Begins(reason, Clock::Real().Now());
+  }
+  if (begins) {
     spdlog::warn("{}: {} (said once, until it has been quiet for a while; counted in metrics)", reason, cure);
   }
 }

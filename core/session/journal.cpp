@@ -60,8 +60,9 @@ WallTime TimeOf(std::int64_t milliseconds) {
   return WallTime(std::chrono::milliseconds(std::clamp(milliseconds, -kLast, kLast)));
 }
 
-// Whether the line may be the beginning of one of ours.
+// Whether the line may be the beginning of one of ours, or what a power loss left in its place.
 bool IsTorn(std::string_view line) {
+  if (line.find_first_not_of('\0') == line.npos) return true;
   for (const std::string_view start : {R"({"set":)", R"({"remove":)"}) {
     if (line.substr(0, start.size()) == start.substr(0, line.size())) return true;
   }

@@ -22,8 +22,13 @@ SteadyTime::duration PauseAfter(int failures) {
 
 std::string EndpointKey(std::string_view address, std::string_view incarnation) {
   std::string key;
+  AssignEndpointKey(key, address, incarnation);
+  return key;
+}
+
+void AssignEndpointKey(std::string& key, std::string_view address, std::string_view incarnation) {
   key.reserve(address.size() + 1 + incarnation.size());
-  return key.append(address).append(1, '\n').append(incarnation);
+  key.assign(address).append(1, '\n').append(incarnation);
 }
 
 Status EndpointState::SetAside(SteadyTime now) const {

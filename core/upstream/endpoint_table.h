@@ -144,5 +144,7 @@ class EndpointTable {
 
 // What tells one endpoint from another.
 std::string EndpointKey(std::string_view address, std::string_view incarnation);
+// The same in the memory that `key` has.
+void AssignEndpointKey(std::string& key, std::string_view address, std::string_view incarnation);
 
 }  // namespace sgw::core

@@ -80,7 +80,7 @@ bool UpstreamPool::UsesTls(const Endpoint& endpoint) const { return WantsTls(end
 std::shared_ptr<UpstreamPool::Group> UpstreamPool::GroupOf(const Endpoint& endpoint) {
   const bool is_tls = UsesTls(endpoint);
   const std::string_view name = is_tls ? endpoint.server_name : std::string_view();
-  key_.assign(endpoint.address).append(1, '\n').append(endpoint.incarnation);
+  AssignEndpointKey(key_, endpoint.address, endpoint.incarnation);
   std::vector<std::shared_ptr<Group>>& groups = groups_[key_];
   for (const auto& group : groups) {
     if (group->is_tls == is_tls && group->server_name == name) return group;

@@ -171,9 +171,9 @@ void SetLimits(const Rule& rule, std::size_t number, const Identity& caller, std
                                       [&](const std::string& one) { return MatchesAny(one, rule.groups); });
       // Those whom the rule names, or everybody.
       shared.name = group == caller.groups.end() ? "rule " + std::to_string(number) : "group " + *group;
-      // The same name in another realm is another group, where the rule tells them apart.
-      for (const std::string& realm : rule.realms)
-        shared.name += (&realm == rule.realms.data() ? " of " : ", ") + realm;
+      // The same name in another realm is another group, where the rule tells them apart. In front, as long names are
+      // cut.
+      for (const std::string& realm : rule.realms) shared.name.insert(0, realm + " ");
     }
     policy.limits.push_back(std::move(shared));
   }

@@ -132,7 +132,7 @@ TEST_CASE("limits are each caller's own, and shared by a group or a team, in one
   CHECK(limits_of({}, Caller("alice")) == Policy());
 
   const Rule partners = {.groups = {"ads"}, .realms = {"partners"}, .limits = {{.per = "group", .sessions = 1}}};
-  CHECK(limits_of(partners, Caller("alice", {"ads"})).limits[0].name == "group ads of partners");
+  CHECK(limits_of(partners, Caller("alice", {"ads"})).limits[0].name == "partners group ads");
 }
 
 TEST_CASE("rules that mean nothing are refused") {

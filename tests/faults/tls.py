@@ -45,7 +45,7 @@ class UpstreamTls(upstream.Upstream):
         own = Certificate(cls.folder)
         cls.proxy = cls.new_proxy(cls.driver.address, tls=tls_server(own))
         cls.front = cls.new_proxy(cls.proxy.address)
-        cls.serve(upstream={"connect_timeout": "1s", "tls": {"ca": own.certificate}})
+        cls.serve(upstream={"connect_timeout": "3s", "tls": {"ca": own.certificate}})
 
     def test_a_record_that_breaks_is_unavailable_and_no_call_is_sent_twice(self):
         for act, (where, place) in itertools.product((CUT, RESET), {**GREETING, **self.call}.items()):
@@ -112,7 +112,7 @@ class DownstreamTls(downstream.Downstream):
             wire = Wire(door.address)
             self.addCleanup(wire.close)
             self.assertTrue(outer.hit.wait(30))
-        wait_until(lambda: self.given_up() == before + len(cases), 30, "the gateway to give them up")
+        wait_until(lambda: self.given_up() >= before + len(cases), 30, "the gateway to give them up")
         self.wait_for_nothing("sessions", "connections to the driver")
 
     def given_up(self):

@@ -318,6 +318,9 @@ TEST_CASE("a client whose upload goes on may send long frames") {
   const std::string body(60'000, 'x');
   client.Write(FrameOf(FrameType::kData, kEndStream, 1, body));
   CHECK(client.ReadStream(1).find(body) != std::string::npos);
+  // But not a GOAWAY, whose text would be kept until all of it has come.
+  client.Write(FrameOf(FrameType::kGoaway, 0, 0, std::string(100'000, '\0')).substr(0, 9));
+  CHECK(client.HasEnded());
 }
 
 TEST_CASE("what comes for a stream that this side has reset is passed over") {

@@ -54,6 +54,19 @@ std::string Times(int count, const std::string& text) {
 
 }  // namespace
 
+TEST_CASE("quick cancellations, whose heads and resets come in one read, are no misuse of streams") {
+  Target target;
+  RawClient client(target.pair.address);
+  std::string all;
+  for (std::uint32_t id = 1; id < 1000; id += 2) {
+    all +=
+        FrameOf(FrameType::kHeaders, kEndHeaders, id, RequestHead()) + FrameOf(FrameType::kReset, 0, id, BigEndian(8));
+  }
+  client.Write(all);
+  CHECK(client.Ping());
+  CHECK(target.Count("bad_stream") == 0);
+}
+
 TEST_CASE("a flood of frames that want an answer from a peer that never reads ends the connection") {
   Target target;
   for (const std::string& frame : {FrameOf(FrameType::kPing, 0, 0, "12345678"), FrameOf(FrameType::kSettings, 0, 0)}) {

@@ -97,7 +97,8 @@ TEST_CASE("a line that a crash has torn is passed over, and what follows a resta
 
 TEST_CASE("a first line that a crash has torn leaves a journal without anything") {
   TempDir dir;
-  for (const char* content : {"{", "{\"set\":\"a\",\"until_ms\":99", "{\"remove\":\"a"}) {
+  for (const std::string& content : {std::string("{"), std::string("{\"set\":\"a\",\"until_ms\":99"),
+                                     std::string("{\"remove\":\"a"), std::string(512, '\0')}) {
     CHECK(Kept(dir.Write("journal", content)).status.ok());
   }
 }
