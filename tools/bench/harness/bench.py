@@ -34,11 +34,11 @@ class Bench:
         path.write_bytes(content)
         return path
 
-    def start(self, peer, tls=False, **options):
-        """A running proxy in a folder of its own."""
+    def start(self, peer, tls=False, backend=None, **options):
+        """A running proxy in a folder of its own; `backend` is the port of another server than the bench's."""
         self._started += 1
         folder = self.folder / f"{self._started}-{peer.label}"
-        return peer.start(folder, self.server.port, tls=self.certificate if tls else None, **options)
+        return peer.start(folder, backend or self.server.port, tls=self.certificate if tls else None, **options)
 
     def start_relay(self, **options):
         return self.start(RELAY, **options)

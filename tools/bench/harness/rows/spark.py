@@ -5,7 +5,7 @@ import pathlib
 import re
 import subprocess
 
-from .. import places
+from .. import messages, places
 from ..processes import Failed, Process, wait_until
 from ..row import CPU_PER_GB, CPU_PER_REQUEST, Bound, Contestant, Metric, Row
 
@@ -40,17 +40,17 @@ class _Server:
 
 
 class _Session:
-    """A PySpark session in a process of its own, and the gateway that it goes through, if any."""
+    """A PySpark session in a process of its own, and the proxy that `start(port)` gives, if any."""
 
-    def __init__(self, bench, server, is_direct):
+    def __init__(self, bench, server, start):
         self._server = server
         self.port = server.take(bench)
-        self._gateway = None if is_direct else bench.start_pipeline(BACKEND=self.port)
-        url = f"sc://localhost:{self.port}"
-        if self._gateway:
-            headers = dict(self._gateway.headers)
-            token = headers.pop("authorization").split()[1]
-            url = f"sc://localhost:{self._gateway.port}/;token={token}" + "".join(f";{k}={v}" for k, v in headers.items())
+        self._proxy = start(self.port)
+        # Everybody sends the same: a token alone makes PySpark slower.
+        headers = dict(getattr(self._proxy, "headers", messages.spark_headers("x" * 44)))
+        token = headers.pop("authorization").split()[1]
+        url = f"sc://localhost:{self._proxy.port if self._proxy else self.port}/;token={token}" + \
+            "".join(f";{k}={v}" for k, v in headers.items())
         self._program = subprocess.Popen([PYTHON, PROGRAM, url], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
                                          stderr=open(bench.folder / "spark-client.log", "wb"), text=True)
         self.log_tail = server.log_tail
@@ -65,32 +65,37 @@ class _Session:
         return json.loads(line)
 
     def cpu_seconds(self):
-        return self._gateway.cpu_seconds() if self._gateway else 0
+        return self._proxy.cpu_seconds() if self._proxy else 0
 
     def stop(self):
         self._program.communicate()
-        if self._gateway:
-            self._gateway.stop()
+        if self._proxy:
+            self._proxy.stop()
         self._server.give_back()
 
 
-def _row(variant, title, metric, command, sizes, rounds):
+def _row(bench, variant, title, metric, command, sizes, rounds):
     server = _Server()
+    nghttpx = bench.peers.get("nghttpx")
 
     def load(bench, session, size):
         return session.ask(f"{command} {size}")
 
     def compare(figures):
-        figures["gateway"]["over_direct"] = figures["gateway"]["elapsed_s"] / figures["direct"]["elapsed_s"]
+        for label in figures:
+            figures[label]["over_direct"] = figures[label]["elapsed_s"] / figures["direct"]["elapsed_s"]
 
-    return Row("R1", title, [Contestant("direct", load, lambda bench: _Session(bench, server, True), is_proxy=False),
-                             Contestant("gateway", load, lambda bench: _Session(bench, server, False))],
-               [metric, ELAPSED, OVER_DIRECT], [Bound(OVER_DIRECT, 1.05)], sizes, variant=variant, rounds=rounds,
-               derive=compare)
+    def contestant(label, start, is_proxy=True):
+        return Contestant(label, load, lambda bench: _Session(bench, server, lambda port: start(bench, port)), is_proxy)
+
+    peers = [contestant("nghttpx", lambda bench, port: bench.start(nghttpx, backend=port))] if nghttpx else []
+    return Row("R1", title, [contestant("direct", lambda bench, port: None, is_proxy=False), *peers,
+                             contestant("gateway", lambda bench, port: bench.start_pipeline(BACKEND=port))],
+               [metric, ELAPSED, OVER_DIRECT], [Bound(OVER_DIRECT, 1.05)], sizes, variant=variant, rounds=rounds, derive=compare)
 
 
 def rows(bench):
     if not PYTHON.exists():
         return []
-    return [_row("queries", 'sql("select 1").collect(), 100 at a turn', CPU_PER_REQUEST, "queries", (5, 100), rounds=21),
-            _row("toPandas", "toPandas of 500 MB", CPU_PER_GB, "pandas", (5, 500), rounds=9)]
+    return [_row(bench, "queries", 'sql("select 1").collect(), 100 at a turn', CPU_PER_REQUEST, "queries", (5, 100), rounds=21),
+            _row(bench, "toPandas", "toPandas of 500 MB", CPU_PER_GB, "pandas", (5, 500), rounds=9)]
