@@ -50,7 +50,7 @@ std::string KindOfServers(const Json& pool) {
   return kind;
 }
 
-// How far its oldest start is.
+// How far the first of its starts is.
 std::string PhaseOf(const Json& pool) {
   const Json* const servers = pool.At("/servers");
   if (!servers) return "";

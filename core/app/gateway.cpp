@@ -14,9 +14,8 @@ namespace {
 
 using namespace std::chrono_literals;
 
-// A call that was ended has gone when the last of it lies in its connection's output, or when the connection closes.
-constexpr auto kPatienceOfClients = 1s;
-constexpr auto kLongestEnd = 10s;
+constexpr auto kPatienceOfClients = 1s;  // for the last of each call to lie in its connection's output
+constexpr auto kLongestEnd = 10s;        // for calls to end whose connections were closed
 
 ConnectionOptions ClientOptions(const Config& config, BufferBudget& budget) {
   const LimitsConfig& limits = config.limits;
@@ -184,8 +183,8 @@ void Gateway::Stop() {
   if (is_serving_) {
     relay_->GiveUp();
     // The refusals are to reach their clients before the connections close.
-    std::this_thread::sleep_for(50ms);
     AwaitCalls(kPatienceOfClients);
+    std::this_thread::sleep_for(50ms);
     door_->Close();
     // Observers hear of each call's end before they stop.
     AwaitCalls(kLongestEnd);

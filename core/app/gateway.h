@@ -52,6 +52,8 @@ class Gateway final : public AdminBackend {
   // Takes no more calls; running ones go on.
   void CloseDoor();
   int live_calls() const { return relay_ ? relay_->live_calls() : 0; }
+  // Until no call is left, or the time is up.
+  void AwaitCalls(std::chrono::milliseconds timeout) const;
   // Ends the calls that are left, writes what is queued, stops the plugins.
   void Stop();
 
@@ -70,8 +72,6 @@ class Gateway final : public AdminBackend {
  private:
   Status Listen();
   Status StartAdmin();
-  // Until no call is left, or the time is up.
-  void AwaitCalls(std::chrono::milliseconds timeout) const;
   std::vector<DescribedView> Describe(StepKind kind);
 
   // In the order in which they are needed, so they go in reverse.

@@ -18,8 +18,6 @@
 namespace sgw::core {
 namespace {
 
-using std::chrono::steady_clock;
-
 // As many descriptors as we may have: each call can need two.
 void RaiseDescriptorLimit() {
   rlimit limit{};
@@ -80,9 +78,7 @@ void Drain(Gateway& gateway) {
   gateway.SetDraining();
   std::this_thread::sleep_for(drain.delay);
   gateway.CloseDoor();
-  const auto deadline = steady_clock::now() + drain.timeout;
-  while (gateway.live_calls() > 0 && steady_clock::now() < deadline)
-    std::this_thread::sleep_for(std::chrono::milliseconds(50));
+  gateway.AwaitCalls(drain.timeout);
   if (gateway.live_calls() > 0) spdlog::warn("{} calls did not end in time", gateway.live_calls());
 }
 

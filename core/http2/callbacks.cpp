@@ -7,7 +7,7 @@
 namespace sgw::core {
 namespace {
 
-constexpr std::size_t kMaxGoaway = 16 * 1024;
+constexpr std::size_t kMaxGoawayBytes = 16 * 1024;  // a client's
 
 }  // namespace
 
@@ -27,10 +27,10 @@ struct Callbacks {
     Connection& connection = Of(user);
     if (!connection.is_server_) return 0;
     // nghttp2 keeps all of its text, which nobody counts.
-    if (head->type == NGHTTP2_GOAWAY && head->length > kMaxGoaway) return NGHTTP2_ERR_CALLBACK_FAILURE;
+    if (head->type == NGHTTP2_GOAWAY && head->length > kMaxGoawayBytes) return NGHTTP2_ERR_CALLBACK_FAILURE;
     if (head->type != NGHTTP2_HEADERS) return 0;
-    // This is ahead of nghttp2: a head whose stream was reset in the same read is known as reset, and nghttp2 passes
-    // the reset of a stream that has not begun over.
+    // past_streams_ is ahead of nghttp2, as LateData has seen all heads of this read: a stream that is reset in the
+    // same read is known as reset before it begins. nghttp2 passes over the reset of a stream that has not begun.
     const auto end = connection.past_streams_.Of(head->stream_id);
     if (end == PastStreams::End::kUncertain || connection.streams_.count(head->stream_id) != 0) return 0;
     if (end == PastStreams::End::kSkipped) {

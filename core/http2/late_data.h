@@ -1,6 +1,7 @@
 // LateData: finds DATA that a client sends on a stream which it has ended, reset or passed over by itself.
 //
-// nghttp2 drops such a frame and tells nobody, so the heads of all frames are looked at before it sees them.
+// nghttp2 drops such a frame and tells nobody, so the heads of all frames are looked at before it sees them. This is
+// also what tells PastStreams which streams the client opens and resets.
 #pragma once
 
 #include <nghttp2/nghttp2.h>

@@ -14,6 +14,7 @@ namespace sgw::core {
 struct BlockingPool::State {
   // What one owner has here.
   struct Share {
+    const void* owner = nullptr;
     std::deque<Task> queue;
     std::size_t running = 0;
     bool is_ready = false;  // it is in `ready`
@@ -66,6 +67,7 @@ bool BlockingPool::Run(const void* owner, Task task) {
   const std::size_t own = found == state_->shares.end() ? 0 : found->second.queue.size();
   if (state_->is_ending || state_->queued >= state_->max_queued || own >= state_->max_queued / 2) return false;
   State::Share& share = state_->shares[owner];
+  share.owner = owner;
   share.queue.push_back(std::move(task));
   ++state_->queued;
   state_->Offer(share);
@@ -101,7 +103,7 @@ void BlockingPool::Work(State& state) {
     --share.running;
     state.Offer(share);
     if (share.running > 0 || !share.queue.empty()) continue;
-    std::erase_if(state.shares, [&share](const auto& one) { return &one.second == &share; });
+    state.shares.erase(share.owner);
     state.has_ended.notify_all();
   }
 }

@@ -42,6 +42,7 @@ function(sgw_add_plugin name)
     COMMAND ${CMAKE_COMMAND} -DFILE=$<TARGET_FILE:${name}> -DNAME=${name} -DKIND=${PLUGIN_KIND} -DNM=${CMAKE_NM}
             -DOBJCOPY=${CMAKE_OBJCOPY} -P ${here}/CheckPlugin.cmake)
   if(PLUGIN_NO_INSTALL)
+    # What is not installed is for tests, which are in no hurry.
     target_compile_options(${name}_objects PRIVATE ${SGW_TEST_OPTIONS})
   else()
     include(GNUInstallDirs)
